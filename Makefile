@@ -1,0 +1,21 @@
+# The README's two commands. Each makes the environment where it is missing or older than its settings.
+PYTHON ?= python3
+DEMO = examples/demo.py
+
+# Two torch processes at once spin against each other unless each has its own thread (docs/architecture.md).
+WORKER_THREADS = OMP_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE
+
+.PHONY: demo test
+demo: .venv/.installed
+	.venv/bin/python $(DEMO)
+
+test: .venv/.installed
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+	.venv/bin/mypy src
+	$(WORKER_THREADS) .venv/bin/python -m pytest -n 2 --dist=loadfile
+
+.venv/.installed: pyproject.toml constraints.txt
+	test -x .venv/bin/python || $(PYTHON) -m venv .venv
+	.venv/bin/python -m pip install -q -c constraints.txt -e ".[dev]"
+	touch $@

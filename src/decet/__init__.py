@@ -1,0 +1,67 @@
+"""decet: ten families of deep learning, one way to use them.
+
+    from decet import DNN, TableClassifier
+    model = TableClassifier(DNN()).fit("table.csv", y="income")
+    model.predict("new.csv");  model.save("model/")
+
+Names are imported when they are first used, so `import decet` is quick.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+# Waiting OpenMP threads spin; beside another process that costs 100-fold (docs/architecture.md). Before torch loads.
+os.environ.setdefault("GOMP_SPINCOUNT", "10000")
+
+_HOMES = {
+    "DNN": "decet.families.dnn",
+    "TableClassifier": "decet.estimators.catalog",
+    "TableRegressor": "decet.estimators.catalog",
+    "Tables": "decet.data.tables",
+    "Recipe": "decet.training.recipe",
+    "load": "decet.estimators.saved",
+    "verify": "decet.estimators.saved",
+    "BadInput": "decet.errors",
+    "DataWarning": "decet.estimators.base",
+    "NotFitted": "decet.errors",
+    "Unsupported": "decet.errors",
+}
+
+if TYPE_CHECKING:
+    from decet.data.tables import Tables
+    from decet.errors import BadInput, NotFitted, Unsupported
+    from decet.estimators.base import DataWarning
+    from decet.estimators.catalog import TableClassifier, TableRegressor
+    from decet.estimators.saved import load, verify
+    from decet.families.dnn import DNN
+    from decet.training.recipe import Recipe
+
+__all__ = [
+    "DNN",
+    "BadInput",
+    "DataWarning",
+    "NotFitted",
+    "Recipe",
+    "TableClassifier",
+    "TableRegressor",
+    "Tables",
+    "Unsupported",
+    "load",
+    "verify",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'decet' has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

@@ -1,0 +1,276 @@
+"""Reads a table from anything a table comes in, and says in one sentence what is wrong with it.
+
+What comes out is a `pandas.DataFrame` with unique text names, or a `scipy.sparse.csr_matrix` where the source is
+sparse. Columns of arrays and lists are called x0, x1, ... Rows are counted from 0, lines of a file from 1.
+"""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import gzip
+import io
+import json
+import sys
+import zlib
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy import sparse
+
+from decet.errors import BadInput, Unsupported, listed, suggest
+
+SUFFIXES = (".csv", ".tsv", ".txt", ".parquet", ".jsonl", ".ndjson", ".json")
+_CHUNK = 1 << 22  # bytes decoded at a time while the encoding is checked
+
+
+def read_table(source: Any, *, name: str = "X") -> pd.DataFrame | sparse.csr_matrix:
+    """Read `source`: a path (.csv .tsv .txt .parquet .jsonl .ndjson .json, each also .gz), "-" for CSV from standard
+    input, a data frame of any library, an array (rows, columns), a sparse matrix, a list of rows or of dicts, or a
+    dict of columns. Float arrays and pandas frames are not copied. `name` is what messages call the table.
+
+    Raises `BadInput` where it cannot be read (which line, which byte), has no rows, or names a column twice.
+    """
+    if isinstance(source, (str, Path)):
+        table = _from_path(str(source), name)
+    elif sparse.issparse(source):
+        table = sparse.csr_matrix(source)
+    elif isinstance(source, pd.DataFrame):
+        table = source
+    elif isinstance(source, pd.Series):
+        table = source.to_frame()
+    elif hasattr(source, "to_pandas"):  # polars, pyarrow, modin, narwhals
+        table = source.to_pandas()
+    elif hasattr(source, "__dataframe__"):
+        table = pd.api.interchange.from_dataframe(source)
+    elif isinstance(source, Mapping):
+        table = _from_columns(source, name)
+    elif isinstance(source, (list, tuple)):
+        table = _from_rows(source, name)
+    elif hasattr(source, "__array__"):
+        table = _from_array(np.asarray(source), name)
+    else:
+        raise Unsupported(
+            f"{name} must be a table: a path, a data frame, an array, a sparse matrix, a list of rows or a dict of "
+            f"columns. Received: {type(source).__name__}."
+        )
+    if table.shape[0] == 0:
+        raise BadInput(f"{name} has no rows: 0 sample(s) (shape={table.shape}) while a minimum of 1 is required.")
+    return table if sparse.issparse(table) else _named(table, name)
+
+
+def pop_target(frame: pd.DataFrame, target: str | Sequence[str]) -> tuple[pd.DataFrame, pd.Series | pd.DataFrame]:
+    """The table without its target column(s), and the target: a Series for one name, a DataFrame for a list."""
+    if not isinstance(frame, pd.DataFrame):
+        raise Unsupported("a sparse table has no named columns, so its target must be given apart, as y.")
+    several = not isinstance(target, str)
+    wanted = list(target) if several else [target]
+    for column in wanted:
+        if column not in frame.columns:
+            raise BadInput(f"target column {column!r} is not in the table.{suggest(column, frame.columns)}")
+    rest = frame.drop(columns=wanted)
+    if rest.shape[1] == 0:
+        raise BadInput(f"the table has no column beside the target {listed(map(repr, wanted))}.")
+    return rest, frame[wanted] if several else frame[wanted[0]]
+
+
+# --------------------------------------------------------------------------------------------------- from memory
+
+
+def _named(frame: pd.DataFrame, name: str) -> pd.DataFrame:
+    """The same frame with text names, each once. The data are shared, not copied."""
+    names = [str(column) for column in frame.columns]
+    twice = [column for column, count in Counter(names).items() if count > 1]
+    if twice:
+        raise BadInput(f"{name} names columns twice: {listed(map(repr, twice))}. Give each column a name of its own.")
+    if any(not isinstance(column, str) for column in frame.columns):
+        frame = frame.set_axis(names, axis=1)
+    return frame
+
+
+def _from_array(array: np.ndarray, name: str) -> pd.DataFrame:
+    if array.dtype.names:  # a record array names its columns
+        return pd.DataFrame({field: array[field] for field in array.dtype.names})
+    if array.ndim == 1:
+        raise BadInput(
+            f"{name} must have two dimensions (rows, columns). Received: shape {array.shape}. Reshape your data with "
+            f"{name}.reshape(-1, 1) if it is one column, {name}.reshape(1, -1) if it is one row."
+        )
+    if array.ndim != 2:
+        raise BadInput(f"{name} must have two dimensions (rows, columns). Received: shape {array.shape}.")
+    if array.dtype.kind == "c":
+        raise BadInput(f"Complex data not supported: {name} has complex numbers. Give real and imaginary parts apart.")
+    if array.shape[1] == 0:
+        raise BadInput(f"{name} has no columns: 0 feature(s) (shape={array.shape}) while a minimum of 1 is required.")
+    columns = [f"x{index}" for index in range(array.shape[1])]
+    frame = pd.DataFrame(array, columns=columns, copy=False)
+    return frame.infer_objects() if array.dtype.kind == "O" else frame
+
+
+def _from_columns(columns: Mapping[Any, Any], name: str) -> pd.DataFrame:
+    sizes = {key: len(values) for key, values in columns.items() if hasattr(values, "__len__")}
+    if len(set(sizes.values())) > 1:
+        told = listed(f"{key!r} {size:,}" for key, size in sizes.items())
+        raise BadInput(f"the columns of {name} have different lengths: {told}.")
+    try:
+        return pd.DataFrame(dict(columns))
+    except (ValueError, TypeError) as error:
+        raise BadInput(f"{name} is no table: a dict must hold columns of equal length ({error}).") from error
+
+
+def _from_rows(rows: Sequence[Any], name: str) -> pd.DataFrame:
+    if not rows:
+        raise BadInput(f"{name} has no rows.")
+    if all(isinstance(row, Mapping) for row in rows):
+        return pd.DataFrame.from_records(list(rows))
+    for index, row in enumerate(rows):
+        if isinstance(row, (str, bytes)) or not isinstance(row, (Iterable, np.ndarray)):
+            raise BadInput(
+                f"{name} must be a list of rows (lists or dicts). Received: {type(row).__name__} in row {index}."
+            )
+    lists = [list(row) for row in rows]
+    for index, row in enumerate(lists):
+        if len(row) != len(lists[0]):
+            raise BadInput(f"row {index} of {name} has {len(row)} values, row 0 has {len(lists[0])}.")
+    return pd.DataFrame(lists, columns=[f"x{index}" for index in range(len(lists[0]))])
+
+
+# ----------------------------------------------------------------------------------------------------- from files
+
+
+def _from_path(source: str, name: str) -> pd.DataFrame:
+    if source == "-":
+        return _read_csv(sys.stdin.buffer.read(), ",", "standard input")
+    path = Path(source).expanduser()
+    suffixes = [part.lower() for part in path.suffixes]
+    suffix = suffixes[-2] if suffixes[-1:] == [".gz"] and len(suffixes) > 1 else (suffixes[-1:] or [""])[0]
+    if not path.exists():
+        near = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
+        raise BadInput(f"there is no file {source!r} for {name}.{suggest(path.name, near).split(' Choose')[0]}")
+    if path.is_dir():
+        raise BadInput(f"{source!r} is a folder; a table is read from one file ({listed(SUFFIXES)}).")
+    if suffix not in SUFFIXES:
+        raise BadInput(
+            f"{source!r} has the suffix {suffix!r}; tables are read from {listed(SUFFIXES)} (each also .gz)."
+        )
+    raw = _bytes(path)
+    if suffix == ".parquet":
+        return _read_parquet(raw, source)
+    if suffix in (".jsonl", ".ndjson", ".json"):
+        return _read_json(raw, source)
+    return _read_csv(raw, "\t" if suffix == ".tsv" else ",", source)
+
+
+def _bytes(path: Path) -> bytes:
+    try:
+        raw = path.read_bytes()
+        return gzip.decompress(raw) if path.suffix.lower() == ".gz" else raw
+    except OSError as error:  # gzip.BadGzipFile is an OSError too
+        raise BadInput(f"{str(path)!r} cannot be read: {error}.") from error
+    except (EOFError, zlib.error) as error:
+        raise BadInput(f"{str(path)!r} is cut short or damaged: {error}.") from error
+
+
+def _check_encoding(raw: bytes, source: str) -> bytes:
+    """The bytes without a byte order mark, known to be UTF-8; the text itself is never held as a whole."""
+    raw = raw.removeprefix(codecs.BOM_UTF8)
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    for start in range(0, max(len(raw), 1), _CHUNK):
+        before = len(decoder.getstate()[0])  # bytes of a character begun in the chunk before
+        try:
+            decoder.decode(raw[start : start + _CHUNK], final=start + _CHUNK >= len(raw))
+        except UnicodeDecodeError as error:
+            at = start - before + error.start
+            line = raw.count(b"\n", 0, at) + 1
+            raise BadInput(
+                f"{source!r} is not UTF-8 text: byte 0x{raw[at]:02x} at offset {at:,} (line {line:,}). "
+                "Save it again as UTF-8."
+            ) from error
+    return raw
+
+
+def _read_csv(raw: bytes, separator: str, source: str) -> pd.DataFrame:
+    import pyarrow as pa
+    from pyarrow import csv as reader
+
+    raw = _check_encoding(raw, source)
+    if not raw.strip():
+        raise BadInput(f"{source!r} has no rows: it is empty.")
+    header = io.BytesIO(raw).readline().decode("utf-8")
+    if separator not in header:  # other common separators, where the usual one is not in the header
+        separator = max("\t;|,", key=header.count)
+    try:
+        table = reader.read_csv(
+            pa.BufferReader(raw),
+            parse_options=reader.ParseOptions(delimiter=separator, newlines_in_values=b'"' in raw),
+            convert_options=reader.ConvertOptions(strings_can_be_null=True),
+        )
+    except pa.ArrowInvalid as error:
+        _raise_ragged(raw, separator, source)
+        raise BadInput(f"{source!r} cannot be read as a table: {error}.") from error
+    if table.num_rows == 0:
+        raise BadInput(f"{source!r} has no rows: it holds a header only.")
+    table = table.rename_columns([column.strip() for column in table.column_names])
+    return _to_pandas(table)
+
+
+def _raise_ragged(raw: bytes, separator: str, source: str) -> None:
+    """Read again slowly, to name the line that has too few or too many values."""
+    rows = csv.reader(io.TextIOWrapper(io.BytesIO(raw), encoding="utf-8", newline=""), delimiter=separator)
+    width = len(next(rows))
+    for row in rows:
+        if row and len(row) != width:
+            raise BadInput(
+                f"line {rows.line_num:,} of {source!r} has {len(row)} values, the header has {width} columns."
+            )
+
+
+def _to_pandas(table: Any) -> pd.DataFrame:
+    """An arrow table as a frame; a column without any value is float NaN, dates are datetimes."""
+    frame = table.to_pandas(date_as_object=False, split_blocks=True, self_destruct=True)
+    empty = [column for column, dtype in frame.dtypes.items() if dtype.kind == "O" and frame[column].isna().all()]
+    return frame.astype(dict.fromkeys(empty, "float64")) if empty else frame
+
+
+def _read_parquet(raw: bytes, source: str) -> pd.DataFrame:
+    import pyarrow as pa
+
+    try:
+        return pd.read_parquet(io.BytesIO(raw))
+    except (pa.ArrowException, OSError, ValueError) as error:
+        raise BadInput(f"{source!r} is not a Parquet file: {error}.") from error
+
+
+def _read_json(raw: bytes, source: str) -> pd.DataFrame:
+    """JSON lines, one object a row; a file that is one array of objects is taken too."""
+    text = _check_encoding(raw, source).decode("utf-8")
+    if text.lstrip()[:1] == "[":
+        records = _json(text, source, "")
+        if not isinstance(records, list) or not all(isinstance(record, dict) for record in records):
+            raise BadInput(f"{source!r} must hold JSON objects, one a row.")
+        return _from_records(records, source)
+    records = []
+    for number, line in enumerate(text.split("\n"), 1):
+        if line.strip():
+            record = _json(line, source, f"line {number:,} of ")
+            if not isinstance(record, dict):
+                raise BadInput(f"line {number:,} of {source!r} must be a JSON object. Received: {line.strip()[:40]}.")
+            records.append(record)
+    return _from_records(records, source)
+
+
+def _json(text: str, source: str, where: str) -> Any:
+    try:
+        return json.loads(text)
+    except (json.JSONDecodeError, RecursionError) as error:
+        raise BadInput(f"{where}{source!r} is not JSON: {error}.") from error
+
+
+def _from_records(records: list[dict[str, Any]], source: str) -> pd.DataFrame:
+    if not records:
+        raise BadInput(f"{source!r} has no rows.")
+    return pd.DataFrame.from_records(records)

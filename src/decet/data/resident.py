@@ -1,0 +1,80 @@
+"""Batches of what fits in memory: tensors, indexed, no worker processes and no loader state."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from decet.contracts import Batch, Clock, Source, Sparse
+
+
+class Resident(Source):
+    """Rows of resident tensors in a new order each epoch, a function of the clock alone.
+
+    inputs: tensors or `Sparse` with the rows first; rows: which of them train (None = all). An epoch of n rows is
+    round(n / batch) batches whose sizes differ by at most one, so there is no tiny last batch.
+    """
+
+    def __init__(
+        self,
+        inputs: tuple[Any, ...],
+        target: Tensor,
+        weight: Tensor | None = None,
+        rows: Tensor | None = None,
+        batch: int = 256,
+    ):
+        self.inputs, self.target, self.weight = inputs, target, weight
+        self.rows = torch.arange(len(target)) if rows is None else rows.cpu()
+        self.steps = max(1, round(len(self.rows) / batch))
+        self.size = -(-len(self.rows) // self.steps)
+        self.epoch = -1
+        self.parts: tuple[Tensor, ...] = ()
+
+    def next(self, clock: Clock) -> Batch:
+        epoch, place = divmod(clock.step, self.steps)
+        if epoch != self.epoch:
+            self.parts, self.epoch = self._shuffled(clock.key("order", epoch)), epoch
+        return self._take(self.parts[place])
+
+    def example(self) -> Batch:
+        return self._take(self.rows[: self.size].to(self.target.device))
+
+    def _shuffled(self, seed: int) -> tuple[Tensor, ...]:
+        order = torch.randperm(len(self.rows), generator=torch.Generator().manual_seed(seed))
+        return self.rows[order].to(self.target.device).tensor_split(self.steps)
+
+    def _take(self, index: Tensor) -> Batch:
+        weight = None if self.weight is None else self.weight.index_select(0, index)
+        return Batch(taken(self.inputs, index), self.target.index_select(0, index), weight, index)
+
+
+def taken(inputs: tuple[Any, ...], index: Tensor) -> tuple[Any, ...]:
+    """The same rows of every input."""
+    return tuple(x.rows(index) if isinstance(x, Sparse) else x.index_select(0, index) for x in inputs)
+
+
+def moved(inputs: tuple[Any, ...], device: torch.device | str) -> tuple[Any, ...]:
+    """Every input on the device."""
+    return tuple(_moved(x, device) for x in inputs)
+
+
+def _moved(x: Any, device: torch.device | str) -> Any:
+    if isinstance(x, Sparse):
+        return Sparse(x.offsets.to(device), x.columns.to(device), x.values.to(device), x.width)
+    return x.to(device)
+
+
+def padded(inputs: tuple[Any, ...], size: int) -> tuple[Any, ...]:
+    """Inputs brought to `size` rows by rows of zeros, so that an answer does not depend on how rows are batched."""
+    return tuple(_padded(x, size) for x in inputs)
+
+
+def _padded(x: Any, size: int) -> Any:
+    missing = size - len(x)
+    if missing <= 0:
+        return x
+    if isinstance(x, Sparse):
+        return Sparse(torch.cat([x.offsets, x.offsets[-1:].expand(missing)]), x.columns, x.values, x.width)
+    return torch.cat([x, x.new_zeros(missing, *x.shape[1:])])

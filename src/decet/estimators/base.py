@@ -1,0 +1,492 @@
+"""The verbs of every estimator, written once: fit, predict, score, evaluate, save, and scikit-learn's conventions.
+
+An estimator is a declaration: the kind of data, the kind of answer, the question, and the row of cells (families that
+can do it, each with its recipe). What a fit does, step by step, stands in `fitting`; the model folder in `saved`.
+"""
+
+from __future__ import annotations
+
+import time
+import warnings
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields, is_dataclass, replace
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy import sparse
+from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
+from sklearn.exceptions import NotFittedError
+from sklearn.utils.validation import validate_data
+
+from decet.contracts import Family, Learner, joined
+from decet.data.datasets import Loaded
+from decet.data.frames import pop_target, read_table
+from decet.data.resident import moved, padded, taken
+from decet.data.tables import Tables
+from decet.errors import BadInput, NotFitted, Unsupported, listed, suggest
+from decet.tasks.classify import Classify
+from decet.tasks.regress import Regress
+from decet.training.progress import Quiet, Show
+from decet.training.recipe import Recipe
+
+Array = NDArray[Any]
+PARTS = ("family", "inputs", "recipe")  # settings that are dataclasses of their own
+CHUNK = 32  # rows a forward pass of predict: fixed, so that an answer does not depend on its neighbours
+BULK = 4096  # rows a forward pass where only metrics matter
+
+
+class DataWarning(UserWarning):
+    """The data are legal but surely not what was meant."""
+
+
+class _Unfitted(NotFitted, NotFittedError):
+    """NotFitted, as scikit-learn knows it."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One cell of the map: a family that can do the task, and its settings and recipe for data of this shape.
+
+    `advise(spec, rows)` gives (family settings, recipe); what the user said wins over both, field by field.
+    """
+
+    family: type
+    advise: Callable[[Any, int], tuple[Any, Recipe]]
+
+
+@dataclass
+class Given:
+    """What a call was given: raw rows, their raw answers, official splits, where it came from."""
+
+    rows: Any
+    answers: Any
+    source: str = ""
+    targets: tuple[str, ...] = ()
+
+
+class Estimator(BaseEstimator):
+    """A task on a kind of data, done by a family. Subclasses are declarations; see `decet.estimators.catalog`."""
+
+    kind: ClassVar[type] = Tables
+    question: ClassVar[type]
+    row: ClassVar[tuple[Cell, ...]] = ()
+
+    family: Any
+    recipe: Recipe | None
+    inputs: Any
+    seed: int
+    device: str
+
+    # ----------------------------------------------------------------------------------------------- verbs
+
+    def fit(
+        self,
+        X: Any,
+        y: Any = None,
+        *,
+        validation: Any = None,
+        groups: Any = None,
+        sample_weight: Any = None,
+        start: str | Path | None = None,
+        budget: float | None = None,
+        out: str | Path | None = None,
+        resume: bool = False,
+        on_epoch: Callable[[dict[str, Any]], Any] | None = None,
+        show: Show | None = None,
+    ) -> Self:
+        """Train on rows X with answers y.
+
+        X: an array, sparse array, data frame, list of rows, a path to a table, or the name of a public set.
+        y: the answers, or the name(s) of the target column(s) of X; None for a public set.
+        validation: (X, y) that choose the best epoch; by default rows are set aside (above 5,000 rows 10 %, and
+            10 % more for calibration), or below that epochs are chosen by 5-fold cross-fitting.
+        groups: one value a row; rows of one group stay on one side of every split.
+        sample_weight: one number a row.
+        start: a saved model to go on from: weights whose shapes agree are taken.
+        budget: seconds for the whole call.
+        out: folder for checkpoints and the finished model; resume: go on from the checkpoint there.
+        on_epoch: called with each epoch's record; a true answer stops training.
+        show: where progress is told (nowhere by default).
+
+        Raises BadInput, before any training, for data or settings that cannot work. Ctrl-C keeps the best so far.
+        """
+        from decet.estimators.fitting import Call, fit
+
+        started = time.monotonic()
+        cell = self._cell()
+        given = self._given(X, y, reset=True)
+        check = None if validation is None else self._pair(validation, given.targets)
+        call = Call(
+            validation=check,
+            groups=groups,
+            sample_weight=sample_weight,
+            start=None if start is None else Path(start),
+            budget=budget,
+            out=None if out is None else Path(out),
+            resume=resume,
+            on_epoch=on_epoch,
+            show=show or Quiet(),
+            started=started,
+        )
+        fit(self, cell, given, call)
+        return self
+
+    def evaluate(self, X: Any, y: Any = None) -> dict[str, float | None]:
+        """All metrics on rows X with answers y (as `fit` takes them). None = undefined for these rows."""
+        self._check_fitted()
+        given = self._given(X, y, reset=False)
+        if given.answers is None:
+            raise BadInput(f"evaluate needs answers: a table with the column {listed(self.target_names_)}, or y.")
+        answers = self._numbers_of(self._answers(given.rows, BULK))
+        target = self._target(given.answers)
+        metrics: dict[str, float | None] = self._asked().metrics(answers, target, self.answer_.spec)
+        return metrics
+
+    def save(self, folder: str | Path) -> None:
+        """Write the model folder, whole or not at all. See `decet.load` and `decet.verify`."""
+        from decet.estimators.saved import save
+
+        self._check_fitted()
+        save(self, Path(folder))
+
+    # ------------------------------------------------------------------------------ scikit-learn's conventions
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """Settings by name; with `deep` also each field of the effective family, recipe and inputs."""
+        params = {name: getattr(self, name) for name in self._get_param_names()}
+        if deep:
+            for part in PARTS:
+                value = params[part] if params[part] is not None else self._default(part)
+                if is_dataclass(value):
+                    params |= {f"{part}__{f.name}": getattr(value, f.name) for f in fields(value)}
+        return params
+
+    def set_params(self, **params: Any) -> Self:
+        """Set settings by name; `family__depth=3` replaces one field of the (frozen) family."""
+        inner: dict[str, dict[str, Any]] = {}
+        for name, value in params.items():
+            part, _, field = name.partition("__")
+            if part not in self._get_param_names() or (field and part not in PARTS):
+                raise BadInput(
+                    f"{type(self).__name__} has no setting {name!r}.{suggest(name, self.get_params(deep=True))}"
+                )
+            if field:
+                inner.setdefault(part, {})[field] = value
+            else:
+                setattr(self, part, value)
+        for part, changes in inner.items():
+            value = getattr(self, part) if getattr(self, part) is not None else self._default(part)
+            setattr(self, part, changed(value, part, changes))
+        return self
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
+        tags.input_tags.sparse = True
+        tags.input_tags.string = True
+        tags.input_tags.categorical = True
+        tags.target_tags.required = True
+        tags.target_tags.multi_output = True
+        return tags
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "learner_")
+
+    def __getstate__(self) -> dict[str, Any]:
+        """In memory an estimator travels as its settings and, once fitted, the bytes of its model folder."""
+        from decet.estimators.saved import to_files
+
+        state: dict[str, Any] = {name: getattr(self, name) for name in self._get_param_names()}
+        state["_sklearn_version"] = BaseEstimator.__getstate__(self).get("_sklearn_version")
+        if self.__sklearn_is_fitted__():
+            state["folder"] = to_files(self)
+        return state
+
+    def __setstate__(self, state: Mapping[str, Any]) -> None:
+        from decet.estimators.saved import from_files
+
+        for name in self._get_param_names():
+            setattr(self, name, state[name])
+        if "folder" in state:
+            from_files(state["folder"], self)
+
+    # ------------------------------------------------------------------------------------ settings, checked
+
+    def _default(self, part: str) -> Any:
+        match part:
+            case "family":
+                return self.row[0].family()
+            case "recipe":
+                return Recipe()
+            case _:
+                return self.kind()
+
+    def _cell(self) -> Cell:
+        """The cell of this estimator's family. Raises Unsupported for a pair outside the map."""
+        family = self.family if self.family is not None else self._default("family")
+        names = [cell.family.__name__ for cell in self.row]
+        able = f"{names[0]} (default)" + "".join(f", {name}" for name in names[1:])
+        if isinstance(family, type):
+            raise Unsupported(f"family must be settings, not a class. Did you mean {family.__name__}()?")
+        for cell in self.row:
+            if isinstance(family, cell.family):
+                break
+        else:
+            raise Unsupported(f"{type(self).__name__} cannot use {type(family).__name__}. It takes {able}.")
+        for part, kind in (("recipe", Recipe), ("inputs", self.kind)):
+            value = getattr(self, part)
+            if value is not None and not isinstance(value, kind):
+                raise Unsupported(f"{part} must be a {kind.__name__}. Received: {type(value).__name__}.")
+        if isinstance(self.seed, bool) or not isinstance(self.seed, (int, np.integer)) or self.seed < 0:
+            raise BadInput(f"seed must be a whole number of at least 0. Received: {self.seed!r}.")
+        self._asked()
+        return cell
+
+    def _asked(self) -> Any:
+        """The question, with this estimator's settings."""
+        return self.question(**{f.name: getattr(self, f.name) for f in fields(self.question)})
+
+    def _device(self) -> torch.device:
+        if self.device == "auto":
+            return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        try:
+            device = torch.device(self.device)
+            torch.empty(0, device=device)
+        except (RuntimeError, AssertionError) as error:
+            raise BadInput(f"device {self.device!r} cannot be used here ({error}). Try 'cpu' or 'auto'.") from error
+        return device
+
+    def _joined_settings(self, cell: Cell, spec: Any, rows: int) -> tuple[Family, Recipe]:
+        """The user's settings over the cell's, field by field."""
+        family, recipe = cell.advise(spec, rows)
+        said = self.recipe
+        if said is not None and (said.steps is not None or said.epochs is not None):
+            recipe = replace(recipe, epochs=None, steps=None)
+        return joined(self.family, family), joined(said, recipe)
+
+    def _check_fitted(self) -> None:
+        if not self.__sklearn_is_fitted__():
+            raise _Unfitted(
+                f"This {type(self).__name__} instance is not fitted yet. Call fit, or decet.load a saved model."
+            )
+
+    # ----------------------------------------------------------------------------------------- reading data
+
+    def _given(self, X: Any, y: Any, *, reset: bool) -> Given:
+        """Raw rows and answers from whatever a user may pass. `reset`: remember the columns (fit)."""
+        if isinstance(X, Loaded):
+            return self._from_set(X, y, reset)
+        if isinstance(X, (str, Path)):
+            return self._from_name(str(X), y, reset)
+        if isinstance(X, Given):
+            return X
+        if _columns_of(X) is not None:
+            frame = read_table(X)
+            targets: tuple[str, ...] = ()
+            if names_columns(y, frame):
+                targets = tuple(map(str, [y] if isinstance(y, str) else y))
+                frame, y = pop_target(frame, y)
+            elif y is None and not reset:
+                frame, y, targets = self._without_target(frame)
+            return self._checked(frame, y, targets, "a data frame", reset)
+        return self._checked(X, y, (), "an array", reset)
+
+    def _from_name(self, name: str, y: Any, reset: bool) -> Given:
+        from decet.data import datasets
+
+        if name != "-" and not Path(name).exists() and name in datasets.names():
+            return self._from_set(datasets.load(name, "train" if reset else None), y, reset)
+        if name != "-" and not Path(name).exists() and "." not in Path(name).name and "/" not in name:
+            raise BadInput(f"no such path or public set: {name!r}.{suggest(name, datasets.names())}")
+        frame = read_table(name)
+        if y is None and not reset:
+            frame, y, targets = self._without_target(frame)
+            return self._checked(frame, y, targets, name, reset)
+        if y is None:
+            columns = listed(frame.columns)
+            raise BadInput(f"which column of {name} is the target? Say y=... (--target). Columns: {columns}.")
+        if not names_columns(y, frame, always=True):
+            return self._checked(frame, y, (), name, reset)
+        targets = tuple(map(str, [y] if isinstance(y, str) else y))
+        frame, y = pop_target(frame, y)
+        return self._checked(frame, y, targets, name, reset)
+
+    def _from_set(self, loaded: Loaded, y: Any, reset: bool) -> Given:
+        if y is not None:
+            frame = loaded.X.assign(**{loaded.target: loaded.y})
+            targets = tuple(map(str, [y] if isinstance(y, str) else y))
+            return self._checked(*pop_target(frame, y), targets, loaded.name, reset)
+        return self._checked(loaded.X, loaded.y, (loaded.target,), loaded.name, reset)
+
+    def _without_target(self, frame: Any) -> tuple[Any, Any, tuple[str, ...]]:
+        """At evaluation the target columns are known, and taken out where they are there."""
+        names = [name for name in self.target_names_ if name in frame.columns]
+        if names and len(names) == len(self.target_names_):
+            return *pop_target(frame, names if len(names) > 1 else names[0]), tuple(names)
+        return frame, None, ()
+
+    def _checked(self, rows: Any, y: Any, targets: tuple[str, ...], source: str, reset: bool) -> Given:
+        """scikit-learn's checks of an array, decet's of a frame; both remember names and number of columns."""
+        if _columns_of(rows) is not None:
+            frame = read_table(rows)
+            if reset:
+                validate_data(self, frame, reset=True, skip_check_array=True)
+            elif not hasattr(self, "feature_names_in_"):
+                validate_data(self, frame, reset=False, skip_check_array=True)
+            rows = frame
+        else:
+            text = isinstance(rows, np.ndarray) and rows.dtype.kind in "OUS"
+            mixed = isinstance(rows, (list, tuple)) and _holds_text(rows)
+            rows = validate_data(
+                self,
+                np.asarray(rows, dtype=object) if mixed else rows,
+                reset=reset,
+                accept_sparse="csr",
+                dtype=None if text or mixed else "numeric",
+                ensure_all_finite=False if text or mixed else "allow-nan",
+            )
+            if sparse.issparse(rows):
+                rows = sparse.csr_matrix(rows)
+            else:
+                rows = read_table(rows)
+        if reset and y is None:
+            raise BadInput(
+                f"This {type(self).__name__} estimator requires y to be passed, but the target y is None. "
+                f"Pass answers, or the name of the target column."
+            )
+        if y is not None and len(y) != rows.shape[0]:
+            raise BadInput(f"X has {rows.shape[0]} rows but y has {len(y)}: inconsistent numbers of samples.")
+        return Given(rows, y, source, targets)
+
+    def _pair(self, validation: Any, targets: tuple[str, ...]) -> Given:
+        """Validation data: (X, y), or a frame or path that holds the target columns."""
+        if isinstance(validation, tuple) and len(validation) == 2:
+            X, y = validation
+        else:
+            X, y = validation, list(targets) if len(targets) > 1 else (targets[0] if targets else None)
+        given = self._given(X, y, reset=False)
+        if given.answers is None:
+            raise BadInput("validation must be (X, y), or a table that holds the target column.")
+        return given
+
+    # ------------------------------------------------------------------------------------------- answering
+
+    def _answers(self, rows: Any, chunk: int = CHUNK) -> Array:
+        """What the learner answers to raw rows, in chunks of one size."""
+        inputs = self.codec_.encode(rows)
+        self._tell_unseen()
+        return answers_of(self.learner_, inputs, self.device_, chunk)
+
+    def _tell_unseen(self) -> None:
+        unseen: dict[str, int] = getattr(self.codec_, "unseen", {})
+        if unseen:
+            parts = [f"{column!r} ({count} rows)" for column, count in unseen.items()]
+            warnings.warn(
+                f"categories never seen in training, answered through the unknown slot: {listed(parts)}.",
+                DataWarning,
+                stacklevel=4,
+            )
+
+    def _predicted(self, X: Any) -> Array:
+        """predict's way from what a user passes to raw answers."""
+        self._check_fitted()
+        return self._answers(self._given(X, None, reset=False).rows)
+
+    def _numbers_of(self, answers: Array) -> Array:
+        """Raw answers in the units metrics are computed in."""
+        return answers
+
+    def _target(self, y: Any) -> Array:
+        """Raw answers of a user as the metrics take them."""
+        raise Unsupported(f"{type(self).__name__} has no target.")
+
+
+class Classifies(ClassifierMixin, Estimator):
+    """Estimators that answer with labels."""
+
+    question = Classify
+
+    def predict(self, X: Any) -> Array:
+        """The label of each row, in the form y came in."""
+        answers = self._predicted(X)
+        labels: Array = self.answer_.decode(self._asked().decide(answers, self.answer_.spec))
+        return labels
+
+    def predict_proba(self, X: Any) -> Any:
+        """Probabilities (n, K) in the order of `classes_`; of a label set (n, labels); of several columns a list."""
+        answers = self._predicted(X).astype(np.float64)
+        spec = self.answer_.spec
+        if len(spec.classes) == 1:
+            return answers / answers.sum(1, keepdims=True)
+        columns = np.split(answers, np.cumsum(spec.classes)[:-1], axis=1)
+        if not spec.exclusive:
+            return np.stack([column[:, 1] for column in columns], 1)
+        return columns
+
+    def _target(self, y: Any) -> Array:
+        target: Array = self.answer_.encode(y).numpy()
+        return target
+
+
+class Regresses(RegressorMixin, Estimator):
+    """Estimators that answer with numbers."""
+
+    question = Regress
+
+    def predict(self, X: Any) -> Array:
+        """The number(s) of each row: (n,) or (n, J), as y came."""
+        numbers: Array = self.answer_.decode(self._predicted(X))
+        return numbers
+
+    def _numbers_of(self, answers: Array) -> Array:
+        return np.asarray(self.answer_.decode(answers), dtype=np.float64).reshape(len(answers), -1)
+
+    def _target(self, y: Any) -> Array:
+        return self._numbers_of(self.answer_.encode(y).numpy())
+
+
+def answers_of(learner: Learner, inputs: tuple[Any, ...], device: torch.device, chunk: int) -> Array:
+    """The learner's answers to encoded rows, chunk by chunk; the last chunk is padded to the same size."""
+    count = len(inputs[0])
+    learner.eval()
+    parts = []
+    with torch.inference_mode():
+        for begin in range(0, count, chunk):
+            index = torch.arange(begin, min(begin + chunk, count))
+            part = inputs if len(index) == count else taken(inputs, index)
+            if chunk == CHUNK:
+                part = padded(part, chunk)
+            parts.append(learner.predict(moved(part, device))[: len(index)].cpu())
+    return torch.cat(parts).numpy()
+
+
+def changed(settings: Any, part: str, changes: Mapping[str, Any]) -> Any:
+    """A copy of frozen settings with some fields replaced. Raises BadInput for unknown fields."""
+    known = [f.name for f in fields(settings)]
+    for name in changes:
+        if name not in known:
+            raise BadInput(f"{part} ({type(settings).__name__}) has no field {name!r}.{suggest(name, known)}")
+    return replace(settings, **changes)
+
+
+def names_columns(y: Any, frame: Any, always: bool = False) -> bool:
+    """Whether y names columns of the frame rather than holding answers."""
+    if isinstance(y, str):
+        return True
+    if not isinstance(y, (list, tuple)) or not y or not all(isinstance(name, str) for name in y):
+        return False
+    return always or len(y) != len(frame) or all(name in frame.columns for name in y)
+
+
+def _columns_of(X: Any) -> Any:
+    """The columns of a data frame of any library; None for arrays and lists."""
+    return getattr(X, "columns", None) if hasattr(X, "__dataframe__") or hasattr(X, "iloc") else None
+
+
+def _holds_text(rows: Any) -> bool:
+    """Whether a list of rows has a string in its first row."""
+    first = rows[0] if len(rows) else ()
+    return isinstance(first, (list, tuple)) and any(isinstance(value, str) for value in first)

@@ -1,0 +1,488 @@
+"""What a fit does, step by step: answers, splits, encoding, settings, training, calibration, saving.
+
+Rows that choose the epoch (validation), rows that set the temperature (calibration) and rows that train are never
+mixed. Above `LARGE` rows they are 10 %, 10 % and 80 %. Below, nothing can be spared: 5-fold cross-fitting chooses the
+number of epochs and gives the calibration answers, then one fit uses all rows.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import time
+import warnings
+from collections.abc import Callable
+from contextlib import nullcontext
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy import sparse
+from sklearn.utils.multiclass import check_classification_targets
+
+from decet import artifact
+from decet.contracts import LabelSpec, Learner, Sparse, Stage
+from decet.data.quality import quality, repeated_rows
+from decet.data.resident import Resident, moved
+from decet.data.splits import folds, split
+from decet.data.targets import LabelCodec, NumberCodec, fit_labels, fit_numbers
+from decet.errors import BadInput, check_range, suggest
+from decet.estimators.base import BULK, Cell, DataWarning, Estimator, Given, answers_of
+from decet.tasks.classify import Classify
+from decet.training.checkpoint import read_tree, write_tree
+from decet.training.loop import CHECKPOINT, OnEpoch, Outcome, train
+from decet.training.progress import Quiet, Show
+from decet.training.recipe import FALLBACK, Recipe
+from decet.contracts import joined
+
+Array = NDArray[Any]
+LARGE = 5_000  # rows from which validation and calibration rows are set aside
+FOLDS = 5
+FEWEST = 25  # rows below which not even cross-fitting is worth its noise
+CROSSFIT = "checkpoint/crossfit.safetensors"
+
+
+@dataclass
+class Call:
+    """What `Estimator.fit` was called with, beside the data."""
+
+    validation: Given | None = None
+    groups: Any = None
+    sample_weight: Any = None
+    start: Path | None = None
+    budget: float | None = None
+    out: Path | None = None
+    resume: bool = False
+    on_epoch: OnEpoch | None = None
+    show: Show = field(default_factory=Quiet)
+    started: float = 0.0
+
+
+@dataclass
+class Choice:
+    """What held-out rows decided: how long to train, and the answers that calibrate (made on rows not trained on)."""
+
+    epochs: int | None = None
+    answers: Array | None = None
+    target: Array | None = None
+    metrics: dict[str, float | None] = field(default_factory=dict)
+
+
+def fit(estimator: Estimator, cell: Cell, given: Given, call: Call) -> None:
+    """Fit the estimator in place. See `Estimator.fit`."""
+    check_range("budget", call.budget, 1e-3)
+    if call.budget is not None and estimator.recipe is not None:
+        for name in ("epochs", "steps"):
+            if getattr(estimator.recipe, name) is not None:
+                raise BadInput(f"budget and recipe.{name} both say how long to train; keep one.")
+    with nullcontext() if call.out is None else artifact.lock(call.out):
+        if call.out is not None:
+            _check_free(call.out, call.resume)
+        _Fit(estimator, cell, given, call).run()
+
+
+class _Fit:
+    """One fit, its intermediate results by name."""
+
+    def __init__(self, estimator: Estimator, cell: Cell, given: Given, call: Call):
+        self.estimator, self.cell, self.given, self.call = estimator, cell, given, call
+        self.asked = estimator._asked()
+        self.device = estimator._device()
+        self.seed = int(estimator.seed)
+        self.notes: list[str] = []
+        self.count = given.rows.shape[0]
+
+    def run(self) -> None:
+        self.answer = self._fit_answer(np.arange(self.count))
+        self.target = self.answer.encode(self.given.answers)
+        self._check_metric()
+        weight = self._weights()
+        train_rows, validation, calibration = self._split()
+        self._data_notes(train_rows)
+        choice = Choice()
+        if validation is None and self.call.validation is None and self._foldable():
+            choice = self._cross_fitted(weight)
+        learner, outcome = self._train(train_rows, weight, choice, validation)
+        if calibration is not None:
+            choice.answers = self._answers(learner, calibration)
+            choice.target = self.target.numpy()[calibration]
+        if choice.answers is not None and isinstance(self.asked, Classify) and choice.target is not None:
+            learner.calibrate(choice.answers, choice.target)  # type: ignore[operator]
+        if validation is not None:
+            choice.metrics = self._metrics(self._answers(learner, validation), self.target.numpy()[validation])
+        elif self.call.validation is not None:
+            rows, answers = self.call.validation.rows, self.call.validation.answers
+            predicted = answers_of(learner, self.codec.encode(rows), self.device, BULK)
+            choice.metrics = self._metrics(predicted, self.answer.encode(answers).numpy())
+        self._keep(learner, outcome, choice)
+        if self.call.out is not None:
+            self.estimator.save(self.call.out)
+            shutil.rmtree(self.call.out / "checkpoint", ignore_errors=True)
+
+    # ------------------------------------------------------------------------------------- answers and rows
+
+    def _fit_answer(self, rows: Array) -> LabelCodec | NumberCodec:
+        y = self.given.answers
+        if not isinstance(self.asked, Classify):
+            return fit_numbers(y)
+        soft = _is_soft(y)
+        if not soft and not _is_set(y):
+            check_classification_targets(_flat(y)) if np.ndim(_flat(y)) == 1 else None
+        return fit_labels(y, soft=soft)
+
+    def _check_metric(self) -> None:
+        name = self.estimator.recipe.metric if self.estimator.recipe is not None else None
+        if name is not None and name not in self.asked.higher:
+            raise BadInput(f"recipe.metric {name!r} is not a metric of this task.{suggest(name, self.asked.higher)}")
+
+    def _weights(self) -> Array | None:
+        """Row weights: the user's times the question's, with mean 1."""
+        weight = None
+        if self.call.sample_weight is not None:
+            weight = np.asarray(self.call.sample_weight, dtype=np.float64).reshape(-1)
+            if len(weight) != self.count:
+                raise BadInput(f"sample_weight has {len(weight)} values for {self.count} rows.")
+            if not np.isfinite(weight).all() or (weight < 0).any() or weight.sum() <= 0:
+                raise BadInput("sample_weight must hold finite numbers of at least 0, and not only zeros.")
+        if isinstance(self.asked, Classify):
+            names = [list(column) for column in self.answer.classes]  # type: ignore[union-attr]
+            own = self.asked.row_weights(self.target.numpy(), self.answer.spec, names)  # type: ignore[arg-type]
+            if own is not None:
+                weight = own if weight is None else weight * own
+        return None if weight is None else weight / weight.mean()
+
+    def _labels(self) -> Array | None:
+        """Class ids to stratify by: those of a single column of labels."""
+        if not isinstance(self.answer.spec, LabelSpec):
+            return None
+        if self.target.is_floating_point():
+            return self.target.argmax(1).numpy()
+        return self.target[:, 0].numpy() if self.target.shape[1] == 1 else None
+
+    def _groups(self) -> Array | None:
+        """Groups that no split may cut: the user's, else copies of the same row."""
+        if self.call.groups is not None:
+            groups = np.asarray(self.call.groups).reshape(-1)
+            if len(groups) != self.count:
+                raise BadInput(f"groups has {len(groups)} values for {self.count} rows.")
+            return groups
+        ids = repeated_rows(self.given.rows)
+        return ids if len(np.unique(ids)) < self.count else None
+
+    def _order(self) -> Array | None:
+        name = getattr(self._inputs(), "order", None)
+        return None if name is None else self._inputs().order_of(self.given.rows)
+
+    def _inputs(self) -> Any:
+        return self.estimator.inputs if self.estimator.inputs is not None else self.estimator.kind()
+
+    def _split(self) -> tuple[Array, Array | None, Array | None]:
+        """Training, validation and calibration rows; None where there are none of their own."""
+        self.groups, self.order = self._groups(), self._order()
+        if self.count <= LARGE:
+            return np.arange(self.count), None, None
+        fractions = (0.8, 0.1, 0.1) if self.call.validation is None else (0.9, 0.0, 0.1)
+        parts = split(
+            self.count,
+            seed=self.seed,
+            labels=self._labels(),
+            groups=self.groups,
+            order=self.order,
+            fractions=fractions,
+        )
+        return parts.train, parts.validation if len(parts.validation) else None, parts.calibration
+
+    def _foldable(self) -> bool:
+        labels = self._labels()
+        enough = self.count >= FEWEST and (labels is None or np.bincount(labels[labels >= 0]).min() >= 2)
+        return enough and (self.groups is None or len(np.unique(self.groups)) >= FOLDS)
+
+    def _data_notes(self, rows: Array) -> None:
+        self.codec = self._inputs().fit(self.given.rows, None if len(rows) == self.count else rows)
+        frame = self.given.rows
+        if not sparse.issparse(frame):
+            self.notes += [*self.codec.warnings, *quality(frame, self.given.answers, self.codec)]
+        for note in self.notes:
+            warnings.warn(note, DataWarning, stacklevel=6)
+
+    # ----------------------------------------------------------------------------------------------- training
+
+    def _settings(self, spec: Any, rows: int) -> tuple[Any, Recipe]:
+        family, recipe = self.estimator._joined_settings(self.cell, spec, rows)
+        base = FALLBACK if recipe.epochs is None and recipe.steps is None else replace(FALLBACK, epochs=None)
+        return family, joined(recipe, base)
+
+    def _learner(self, codec: Any, rows: int, seed: int) -> tuple[Learner, Any, Recipe]:
+        """A new learner for this encoding, its random start a function of the seed alone."""
+        family, recipe = self._settings(codec.spec, rows)
+        members = recipe.members or 1
+        with torch.random.fork_rng(devices=[]):
+            torch.default_generator.manual_seed(seed)
+            body = family.encoder(codec.spec, members)
+            learner = self.asked.learner(body, self.answer.spec, members)
+        return learner, family, recipe
+
+    def _left(self) -> float | None:
+        """Seconds of the budget that are left."""
+        if self.call.budget is None:
+            return None
+        return max(0.05, self.call.budget - (time.monotonic() - self.call.started))
+
+    def _source(self, inputs: Any, rows: Array | None, weight: Array | None, batch: int) -> Resident:
+        weights = None if weight is None else torch.as_tensor(weight, dtype=torch.float32, device=self.device)
+        index = None if rows is None else torch.as_tensor(rows)
+        return Resident(moved(inputs, self.device), self.target.to(self.device), weights, index, batch)
+
+    def _train(
+        self, rows: Array, weight: Array | None, choice: Choice, validation: Array | None
+    ) -> tuple[Learner, Outcome]:
+        """The fit that is kept."""
+        self.codec, started_from = self._start_codec()
+        self.encoded = self.codec.encode(self.given.rows)
+        learner, self.family, recipe = self._learner(self.codec, len(rows), self.seed)
+        self.taken = 0 if started_from is None else _take_weights(learner, started_from)
+        check = None
+        if validation is not None:
+            check = self._check(self.encoded, validation, self.target.numpy(), recipe)
+        elif self.call.validation is not None:
+            inputs = self.codec.encode(self.call.validation.rows)
+            truth = self.answer.encode(self.call.validation.answers).numpy()
+            check = self._check(inputs, None, truth, recipe)
+        else:
+            recipe = replace(recipe, patience=0)
+            if choice.epochs is not None:
+                recipe = replace(recipe, epochs=choice.epochs, steps=None)
+        self.recipe = recipe
+        part = None if len(rows) == self.count else rows
+        source = self._source(self.encoded, part, weight, recipe.batch or 1)
+        outcome = train(
+            [Stage(learner, source, recipe, check)],
+            seed=self.seed,
+            device=self.device,
+            budget=self._left(),
+            folder=self.call.out,
+            resume=self.call.resume,
+            identity=self._identity(),
+            on_epoch=self.call.on_epoch,
+            show=self.call.show,
+        )
+        return learner, outcome
+
+    def _start_codec(self) -> tuple[Any, Estimator | None]:
+        """The encoding of the model to go on from, where it fits these columns; else the one just learned."""
+        if self.call.start is None:
+            return self.codec, None
+        from decet.estimators.saved import load
+
+        before = load(self.call.start)
+        if type(before.codec_) is type(self.codec):
+            try:
+                before.codec_.encode(self.given.rows)
+                return before.codec_, before
+            except BadInput:
+                pass  # other columns: the new encoding, and whatever weights still agree
+        return self.codec, before
+
+    def _check(
+        self, inputs: Any, rows: Array | None, truth: Array, recipe: Recipe, keep: list[Array] | None = None
+    ) -> Callable[[Learner], dict[str, float]]:
+        """A `Stage.validate` for held-out rows: the monitored metric, the task's first, and their score."""
+        from decet.data.resident import taken
+
+        held = inputs if rows is None else taken(inputs, torch.as_tensor(rows))
+        target = truth if rows is None else truth[rows]
+        name = recipe.metric or next(iter(self.asked.higher))
+        shown = dict.fromkeys([name, next(iter(self.asked.higher))])
+
+        def validate(learner: Learner) -> dict[str, float]:
+            answers = answers_of(learner, held, self.device, BULK)
+            if keep is not None:
+                keep.append(answers)
+            known = {k: v for k, v in self._metrics(answers, target, tuple(shown)).items() if v is not None}
+            value = known.get(name, float("nan"))
+            score = value if self.asked.higher[name] else -value
+            return known | {"score": score if np.isfinite(score) else -np.inf}
+
+        return validate
+
+    def _cross_fitted(self, weight: Array | None) -> Choice:
+        """5-fold cross-fitting: the number of epochs, and an answer to every row by a network that never saw it."""
+        path = None if self.call.out is None else self.call.out / CROSSFIT
+        identity = self._identity()
+        if self.call.resume and path is not None and path.exists():
+            saved = read_tree(path)
+            if saved["identity"] == identity:
+                answers = saved["answers"].numpy()
+                return Choice(saved["epochs"], answers, self.target.numpy(), self._metrics(answers, self.target.numpy()))
+        parts = folds(
+            self.count, FOLDS, seed=self.seed, labels=self._labels(), groups=self.groups, order=self.order
+        )
+        scores: list[list[float]] = []
+        kept: list[list[Array]] = []
+        for number, (rows, held) in enumerate(parts):
+            score, answers_by_epoch = self._fold(number, rows, held, weight)
+            scores.append(score)
+            kept.append(answers_by_epoch)
+        shortest = min(map(len, scores))
+        if shortest == 0:
+            return Choice()
+        mean = np.mean([score[:shortest] for score in scores], axis=0)
+        said = self.estimator.recipe is not None and (self.estimator.recipe.epochs or self.estimator.recipe.steps)
+        best = shortest - 1 if said else int(np.argmax(mean))
+        seen = np.concatenate([held for _, held in parts])
+        answers = np.concatenate([by_epoch[best] for by_epoch in kept])[np.argsort(seen, kind="stable")]
+        target = self.target.numpy()[np.sort(seen)]
+        epochs = None if said else best + 1
+        if path is not None:
+            write_tree(path, {"identity": identity, "epochs": epochs, "answers": torch.from_numpy(answers)})
+        return Choice(epochs, answers, target, self._metrics(answers, target))
+
+    def _fold(
+        self, number: int, rows: Array, held: Array, weight: Array | None
+    ) -> tuple[list[float], list[Array]]:
+        """Score and held-out answers after each epoch of one fold."""
+        codec = self._inputs().fit(self.given.rows, rows)
+        inputs = codec.encode(self.given.rows)
+        learner, _, recipe = self._learner(codec, self.count, self.seed + number + 1)
+        recipe = replace(recipe, patience=0)
+        answers: list[Array] = []
+        scores: list[float] = []
+        check = self._check(inputs, held, self.target.numpy(), recipe, answers)
+
+        def validate(trained: Learner) -> dict[str, float]:
+            metrics = check(trained)
+            scores.append(metrics["score"])
+            return metrics
+
+        left = self._left()
+        source = self._source(inputs, rows, weight, recipe.batch or 1)
+        train(
+            [Stage(learner, source, recipe, validate, f"fold {number + 1} of {FOLDS}")],
+            seed=self.seed + number + 1,
+            device=self.device,
+            budget=None if left is None else left / (FOLDS + 1 - number),
+            show=self.call.show,
+        )
+        return scores, answers
+
+    # ------------------------------------------------------------------------------------------------ results
+
+    def _answers(self, learner: Learner, rows: Array) -> Array:
+        from decet.data.resident import taken
+
+        return answers_of(learner, taken(self.encoded, torch.as_tensor(rows)), self.device, BULK)
+
+    def _metrics(self, answers: Array, target: Array, only: tuple[str, ...] | None = None) -> dict[str, float | None]:
+        if isinstance(self.asked, Classify):
+            return self.asked.metrics(answers, target, self.answer.spec, only)  # type: ignore[arg-type]
+        units = [np.asarray(self.answer.decode(a), np.float64).reshape(len(a), -1) for a in (answers, target)]
+        metrics: dict[str, float | None] = self.asked.metrics(*units, self.answer.spec, only)
+        return metrics
+
+    def _identity(self) -> dict[str, str]:
+        """What must be equal for a checkpoint to belong to this run."""
+        family, recipe = self._settings(self.codec.spec, self.count)
+        settings = {
+            "estimator": type(self.estimator).__name__,
+            "family": f"{type(family).__name__} {asdict(family)}",
+            "recipe": str(asdict(recipe)),
+            "question": str(asdict(self.asked)),
+            "inputs": str(asdict(self._inputs())),
+            "seed": str(self.seed),
+            "budget": str(self.call.budget),
+        }
+        return settings | {"data": self._fingerprint()}
+
+    def _fingerprint(self) -> str:
+        """A digest of the encoded rows and answers: equal for equal data."""
+        if not hasattr(self, "digest"):
+            digest = hashlib.sha256()
+            for tensor in [*_tensors(self.codec.encode(self.given.rows)), self.target]:
+                digest.update(memoryview(np.ascontiguousarray(tensor.numpy())).cast("B") if tensor.numel() else b"")
+            self.digest = digest.hexdigest()
+        return self.digest
+
+    def _keep(self, learner: Learner, outcome: Outcome, choice: Choice) -> None:
+        """What was learned, as attributes with a trailing underscore."""
+        estimator = self.estimator
+        estimator.learner_ = learner.eval()  # type: ignore[attr-defined]
+        estimator.device_ = self.device  # type: ignore[attr-defined]
+        estimator.codec_, estimator.answer_ = self.codec, self.answer  # type: ignore[attr-defined]
+        estimator.target_names_ = self.given.targets  # type: ignore[attr-defined]
+        estimator.family_, estimator.recipe_ = self.family, self.recipe  # type: ignore[attr-defined]
+        estimator.history_, estimator.plan_ = outcome.history, outcome.plan  # type: ignore[attr-defined]
+        estimator.metrics_ = choice.metrics  # type: ignore[attr-defined]
+        estimator.warnings_ = self.notes  # type: ignore[attr-defined]
+        estimator.interrupted_ = outcome.interrupted  # type: ignore[attr-defined]
+        estimator.taken_ = self.taken  # type: ignore[attr-defined]
+        estimator.provenance_ = {  # type: ignore[attr-defined]
+            "data": self.given.source,
+            "fingerprint": self._fingerprint(),
+            "rows": self.count,
+            "validation": "5-fold cross-fitting" if choice.epochs is not None else "rows set aside",
+            "best_epoch": outcome.best_epoch or choice.epochs,
+            "budget": self.call.budget,
+            "seconds": round(time.monotonic() - self.call.started, 2),
+        }
+        if isinstance(self.answer, LabelCodec):
+            classes = self.answer.classes
+            estimator.classes_ = classes[0] if len(classes) == 1 else classes  # type: ignore[attr-defined]
+        if outcome.interrupted:
+            warnings.warn("training was interrupted; the best weights so far are kept.", DataWarning, stacklevel=6)
+
+
+def _check_free(out: Path, resume: bool) -> None:
+    """Refuse a folder that holds another run, unless that run is resumed."""
+    if out.exists() and not out.is_dir():
+        raise BadInput(f"{out} is a file, not a folder. Choose another --out.")
+    held = [name for name in ("model.json", CHECKPOINT, CROSSFIT) if (out / name).exists()]
+    if held and not resume:
+        raise BadInput(f"{out} already holds a run ({held[0]}). Say --resume, --overwrite, or another --out.")
+
+
+def _take_weights(learner: Learner, before: Estimator) -> int:
+    """Copy every tensor whose name and shape agree; how many did."""
+    known = before.learner_.state_dict()  # type: ignore[attr-defined]
+    own = learner.state_dict()
+    agree = {name: known[name] for name, t in own.items() if name in known and known[name].shape == t.shape}
+    learner.load_state_dict(own | agree)
+    return len(agree)
+
+
+def _tensors(inputs: tuple[Any, ...]) -> list[torch.Tensor]:
+    found = []
+    for x in inputs:
+        found += [x.offsets, x.columns, x.values] if isinstance(x, Sparse) else [x]
+    return found
+
+
+def _flat(y: Any) -> Any:
+    """Answers as scikit-learn's target checks take them."""
+    array = np.asarray(y)
+    return array[:, 0] if array.ndim == 2 and array.shape[1] == 1 else array
+
+
+def _is_soft(y: Any) -> bool:
+    """Whether answers are probabilities: rows of two or more fractions that sum to 1."""
+    array = np.asarray(y) if not _is_set(y) else np.empty(0)
+    if array.ndim != 2 or array.shape[1] < 2 or array.dtype.kind != "f":
+        return False
+    fractions = bool((array >= 0).all()) and bool(np.allclose(array.sum(1), 1.0, atol=1e-5))
+    return fractions and not bool((array == array.round()).all())
+
+
+def _is_set(y: Any) -> bool:
+    """Whether each answer is a set of labels."""
+    first = y[0] if isinstance(y, (list, tuple)) and len(y) else None
+    if hasattr(y, "iloc") and len(y):
+        first = y.iloc[0]
+    return isinstance(first, (list, tuple, set, frozenset))
+
+
+def said(settings: Any) -> str:
+    """Settings as JSON, only what was said."""
+    return json.dumps({name: value for name, value in asdict(settings).items() if value is not None})

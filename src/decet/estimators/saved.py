@@ -1,0 +1,290 @@
+"""An estimator as a model folder and back: what is written, how it is rebuilt, how it is verified.
+
+Class names in model.json are looked up in the catalog's closed list; settings pass the same checks as a user's; the
+network is laid out without memory first and must agree with the weights' shapes before anything is allocated.
+"""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from decet import __version__, artifact
+from decet.contracts import Sparse
+from decet.data.tables import TableCodec
+from decet.data.targets import LabelCodec, NumberCodec
+from decet.errors import BadInput, DecetError, suggest
+from decet.estimators import catalog
+from decet.estimators.base import PARTS, Estimator
+from decet.training.recipe import Recipe
+
+GOLDEN_ROWS = 16
+GOLDEN_SEED = 20_231
+TOLERANCE = 1e-4  # relative, of golden answers
+NETWORK, CODEC, ANSWER = "network.", "codec.", "answer."  # whose tensors, in weights.safetensors
+CODECS: dict[str, type] = {c.__name__: c for c in (TableCodec, *TableCodec.__subclasses__())}
+ANSWERS: dict[str, type] = {c.__name__: c for c in (LabelCodec, NumberCodec)}
+
+
+@dataclass
+class Verification:
+    """What `decet.verify` found. checks: (what, whether it holds, detail), in the order they were made."""
+
+    folder: str
+    checks: list[tuple[str, bool, str]] = field(default_factory=list)
+
+    @property
+    def ok(self) -> bool:
+        """Whether every check holds."""
+        return bool(self.checks) and all(good for _, good, _ in self.checks)
+
+    def __bool__(self) -> bool:
+        return self.ok
+
+    def __str__(self) -> str:
+        lines = [f"{'ok ' if good else 'BAD'} {what}: {detail}" for what, good, detail in self.checks]
+        return "\n".join([*lines, f"{self.folder}: {'verified' if self.ok else 'NOT verified'}"])
+
+
+def save(estimator: Estimator, folder: Path) -> None:
+    """Write the model folder, whole or not at all."""
+    artifact.write(folder, to_files(estimator))
+
+
+def load(folder: str | Path) -> Estimator:
+    """The estimator of a model folder. Raises BadInput for a folder that is damaged, hostile, or of a newer decet."""
+    return from_files(artifact.read(folder))
+
+
+def verify(folder: str | Path) -> Verification:
+    """Check hashes, rebuild the model, make the golden rows again, replay them in fp32 and compare."""
+    result = Verification(str(folder))
+    try:
+        files = artifact.read(folder)
+        contents = artifact.unpack(files)
+        result.checks.append(("files", True, f"{len(files)} files as saved, weights finite, sizes agree"))
+        estimator = from_files(files)
+        result.checks.append(("network", True, f"{type(estimator).__name__} with {_name(estimator.family_)} rebuilt"))  # type: ignore[attr-defined]
+    except DecetError as error:
+        result.checks.append(("files" if not result.checks else "network", False, str(error)))
+        return result
+    made = _golden(estimator)
+    kept = contents.golden
+    same = set(made) == set(kept) and all(made[name].shape == kept[name].shape for name in made)
+    result.checks.append(("golden names", same, f"{len(kept)} tensors"))
+    for what, names in (("encoding", [n for n in made if n != "outputs"]), ("answers", ["outputs"])):
+        worst = max((_distance(made[n], kept[n]) for n in names), default=0.0) if same else float("inf")
+        detail = f"largest relative difference {worst:.1e}, at most {TOLERANCE:.0e} allowed"
+        result.checks.append((what, worst <= TOLERANCE, detail))
+    return result
+
+
+def to_files(estimator: Any) -> dict[str, bytes]:
+    """The files of a fitted estimator's model folder, by name."""
+    codec, codec_arrays = estimator.codec_.state()
+    answer, answer_arrays = estimator.answer_.state()
+    weights = {NETWORK + name: tensor for name, tensor in estimator.learner_.state_dict().items()}
+    for prefix, arrays in ((CODEC, codec_arrays), (ANSWER, answer_arrays)):
+        weights |= {prefix + name: torch.from_numpy(np.ascontiguousarray(array)) for name, array in arrays.items()}
+    said = {name: getattr(estimator, name) for name in estimator._get_param_names()}
+    model = {
+        "estimator": type(estimator).__name__,
+        "said": {name: _settings(value) if name in PARTS else value for name, value in said.items()},
+        "used": {"family": _settings(estimator.family_), "recipe": _settings(estimator.recipe_)},
+        "codec": {"name": type(estimator.codec_).__name__, **codec},
+        "answer": {"name": type(estimator.answer_).__name__, **answer},
+        "targets": list(estimator.target_names_),
+        "columns": {
+            "names": [str(name) for name in getattr(estimator, "feature_names_in_", [])] or None,
+            "count": int(estimator.n_features_in_),
+        },
+        "metrics": estimator.metrics_,
+        "warnings": list(estimator.warnings_),
+        "provenance": estimator.provenance_,
+        "plan": estimator.plan_,
+        "versions": {"decet": __version__, "torch": torch.__version__, "python": platform.python_version()},
+    }
+    return artifact.pack(model, weights, _golden(estimator), card(estimator), estimator.history_)
+
+
+def from_files(files: Mapping[str, bytes], into: Estimator | None = None) -> Estimator:
+    """The estimator of a model folder's files, every name and number in them checked."""
+    contents = artifact.unpack(files)
+    try:
+        return _rebuilt(contents, into)
+    except DecetError:
+        raise
+    except (KeyError, TypeError, ValueError, IndexError, AttributeError, RuntimeError, OverflowError) as error:
+        raise BadInput(f"model.json does not describe a model ({type(error).__name__}: {error}).") from error
+
+
+def _rebuilt(contents: artifact.Contents, into: Estimator | None) -> Estimator:
+    model, weights = contents.model, contents.weights
+    kind = catalog.estimator_named(model["estimator"])
+    if kind is None:
+        known = [e.__name__ for e in catalog.ESTIMATORS]
+        raise BadInput(f"model.json names the estimator {model['estimator']!r}.{suggest(model['estimator'], known)}")
+    said = {name: _unsettled(value, kind) if name in PARTS else value for name, value in model["said"].items()}
+    estimator: Any = kind(**said) if into is None else into
+    estimator._cell()
+    codec, answer = dict(model["codec"]), dict(model["answer"])
+    estimator.codec_ = _one_of(CODECS, codec.pop("name")).restore(codec, _arrays(weights, CODEC))
+    estimator.answer_ = _one_of(ANSWERS, answer.pop("name")).restore(answer, _arrays(weights, ANSWER))
+    estimator.family_ = _unsettled(model["used"]["family"], kind)
+    estimator.recipe_ = _unsettled(model["used"]["recipe"], kind)
+    estimator.device_ = estimator._device()
+    estimator.learner_ = _learner(estimator, _part(weights, NETWORK))
+    estimator.target_names_ = tuple(model["targets"])
+    estimator.n_features_in_ = int(model["columns"]["count"])
+    if model["columns"]["names"]:
+        estimator.feature_names_in_ = np.array(model["columns"]["names"], dtype=object)
+    estimator.metrics_, estimator.warnings_ = model["metrics"], model["warnings"]
+    estimator.provenance_, estimator.plan_ = model["provenance"], model["plan"]
+    estimator.history_, estimator.interrupted_, estimator.taken_ = contents.history, False, 0
+    if isinstance(estimator.answer_, LabelCodec):
+        classes = estimator.answer_.classes
+        estimator.classes_ = classes[0] if len(classes) == 1 else classes
+    return estimator  # type: ignore[no-any-return]
+
+
+def _learner(estimator: Any, weights: dict[str, Tensor]) -> Any:
+    """The network, laid out without memory, then given the weights, whose shapes must agree one by one."""
+    members = estimator.recipe_.members or 1
+    with torch.device("meta"):
+        body = estimator.family_.encoder(estimator.codec_.spec, members)
+        learner = estimator._asked().learner(body, estimator.answer_.spec, members)
+    for name, tensor in learner.state_dict().items():
+        if name not in weights or weights[name].shape != tensor.shape or weights[name].dtype != tensor.dtype:
+            found = f"{tuple(weights[name].shape)} {weights[name].dtype}" if name in weights else "nothing"
+            raise BadInput(
+                f"the weights do not fit the settings: {name} must be {tuple(tensor.shape)} {tensor.dtype}. "
+                f"Found: {found}."
+            )
+    learner.load_state_dict(weights, assign=True)
+    for parameter in learner.parameters():
+        parameter.requires_grad_(True)
+    return learner.to(estimator.device_).eval()
+
+
+def _golden(estimator: Any) -> dict[str, Tensor]:
+    """Made-up rows, encoded, and the answers to them, in fp32 on the CPU."""
+    inputs = estimator.codec_.encode(estimator.codec_.sample(GOLDEN_ROWS, GOLDEN_SEED))
+    tensors: dict[str, Tensor] = {}
+    for i, x in enumerate(inputs):
+        if isinstance(x, Sparse):
+            tensors |= {f"inputs.{i}.offsets": x.offsets, f"inputs.{i}.columns": x.columns, f"inputs.{i}.values": x.values}
+        else:
+            tensors[f"inputs.{i}"] = x
+    learner, device = estimator.learner_, estimator.device_
+    learner.to("cpu").eval()
+    try:
+        with torch.inference_mode():
+            tensors["outputs"] = learner.predict(inputs).clone()
+    finally:
+        learner.to(device)
+    return tensors
+
+
+def _distance(made: Tensor, kept: Tensor) -> float:
+    """The largest difference relative to the kept tensor's own size."""
+    if not kept.numel():
+        return 0.0
+    a, b = made.double(), kept.double()
+    scale = max(float(b.abs().max()), 1e-6)
+    worst = float((a - b).abs().max()) / scale
+    return worst if worst == worst else float("inf")
+
+
+def _name(settings: Any) -> str:
+    return type(settings).__name__
+
+
+def _settings(value: Any) -> dict[str, Any] | None:
+    """Frozen settings as JSON: their class's name and what was said."""
+    if value is None:
+        return None
+    return {"name": _name(value), **{k: v for k, v in asdict(value).items() if v is not None}}
+
+
+def _unsettled(value: Mapping[str, Any] | None, kind: type[Estimator]) -> Any:
+    """Settings from JSON: the class from the closed list of this estimator, the fields through their checks."""
+    if value is None:
+        return None
+    said = dict(value)
+    name = said.pop("name")
+    known = {c.family.__name__: c.family for c in kind.row} | {"Recipe": Recipe, kind.kind.__name__: kind.kind}
+    chosen = _one_of(known, name)
+    names = [f.name for f in fields(chosen)]
+    for key in said:
+        if key not in names:
+            raise BadInput(f"model.json gives {name} a field {key!r}.{suggest(key, names)}")
+    return chosen(**{key: tuple(v) if isinstance(v, list) else v for key, v in said.items()})
+
+
+def _one_of(known: Mapping[str, type], name: Any) -> Any:
+    if name not in known:
+        raise BadInput(f"model.json names {name!r}, which is not in decet's list.{suggest(name, known)}")
+    return known[name]
+
+
+def _part(weights: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {name.removeprefix(prefix): tensor for name, tensor in weights.items() if name.startswith(prefix)}
+
+
+def _arrays(weights: Mapping[str, Tensor], prefix: str) -> dict[str, Any]:
+    return {name: tensor.numpy() for name, tensor in _part(weights, prefix).items()}
+
+
+def card(estimator: Any) -> str:
+    """The model card, in the Hub's format: what it is, on what it was trained, how good, how to use it."""
+    provenance, kind, family = estimator.provenance_, type(estimator).__name__, _name(estimator.family_)
+    task = "tabular-regression" if "Regressor" in kind else "tabular-classification"
+    head = ["---", "library_name: decet", f"pipeline_tag: {task}", "tags:", "- decet", f"- {family}", "---", ""]
+    metrics = [f"| {name} | {'undefined' if v is None else format(v, '.4f')} |" for name, v in estimator.metrics_.items()]
+    rows = [f"| {c['name']} | {c['kind']} | {c['detail']} |" for c in estimator.codec_.description()[:50]]
+    recipe = {k: v for k, v in asdict(estimator.recipe_).items() if v is not None}
+    body = [
+        f"# {kind}({family})",
+        "",
+        f"Trained by decet {__version__} on {provenance['rows']:,} rows of {provenance['data'] or 'the given data'} "
+        f"(fingerprint {provenance['fingerprint'][:12]}) in {provenance['seconds']} s, seed {estimator.seed}.",
+        "",
+        f"## Figures on held-out rows ({provenance['validation']})",
+        "",
+        *(["| metric | value |", "|---|---|", *metrics] if metrics else ["None: too few rows to hold any out."]),
+        "",
+        "## Columns",
+        "",
+        "| column | kind | detail |",
+        "|---|---|---|",
+        *rows,
+        "",
+        "## Settings",
+        "",
+        f"- family: {_settings(estimator.family_)}",
+        f"- recipe: {recipe}",
+        f"- bits: {_promise(provenance)}",
+        "",
+        "## Use",
+        "",
+        "    import decet",
+        "    model = decet.load(FOLDER)",
+        "    model.predict(rows)",
+        "",
+        "`decet verify FOLDER` checks the files and replays the golden rows.",
+    ]
+    body += ["", "## Warnings about the data", "", *[f"- {w}" for w in estimator.warnings_]] if estimator.warnings_ else []
+    return "\n".join(head + body) + "\n"
+
+
+def _promise(provenance: Mapping[str, Any]) -> str:
+    if provenance["budget"] is not None:
+        return "trained under a budget of wall time: another run takes another number of steps"
+    return "the same data, settings, device kind and threads give the same weights, also when killed and resumed"

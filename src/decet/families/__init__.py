@@ -1,0 +1,1 @@
+"""The ten families: settings and network of each, whole, in one file."""

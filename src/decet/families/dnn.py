@@ -1,0 +1,233 @@
+"""DNN: a stack of fully connected layers, the multilayer perceptron.
+
+    x_0 = columns of the row, numbers and categories embedded
+    x_l = dropout(act(norm(W_l x_{l-1} + b_l)))          residual: x_l = x_{l-1} + ...
+    features = x_L
+
+With `members` M > 1 the layers are BatchEnsemble layers: M networks share every matrix and differ by cheap scalings,
+are trained at once, and their answers are averaged (TabM).
+
+References: Rumelhart, Hinton & Williams, Nature 323, 1986; number embeddings: Gorishniy et al., 2203.05556; members:
+Gorishniy et al., TabM, 2410.24210; residual form: Gorishniy et al., 2106.11959; initialisation: He et al., 1502.01852.
+
+Differs from the papers:
+1. Category embeddings are trained with 1 % of the entries hidden, so that unseen categories have a meaning.
+2. TabM's heads and adapters are undecayed; its matrices are decayed.
+
+Reads tables. Good at: tables of mixed columns from a few hundred rows on, many columns at once, several targets.
+Weak at: a few dozen rows (use logistic regression), images and sequences (use CNN, LSTM, Transformer).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from decet.contracts import Body, Features, TableSpec, joined
+from decet.errors import BadInput, Unsupported, check_choice, check_range
+from decet.nn.members import Ensemble, MemberLinear
+from decet.nn.stems import TableStem
+
+ACTIVATIONS: dict[str, type[nn.Module]] = {
+    "relu": nn.ReLU,
+    "gelu": nn.GELU,
+    "silu": nn.SiLU,
+    "mish": nn.Mish,
+    "tanh": nn.Tanh,
+    "sigmoid": nn.Sigmoid,
+    "selu": nn.SELU,
+}
+EMBEDDINGS = ("none", "piecewise", "periodic")
+NORMS = ("none", "batch", "layer")
+SHARINGS = ("tabm", "none")
+
+
+@dataclass(frozen=True)
+class DNN:
+    """The multilayer perceptron. None = not said: the cell of the map, then the fallback decides.
+
+    hidden: widths of the hidden layers one by one, as (64, 32); wins over width and depth.
+    width: units of a hidden layer.
+    depth: hidden layers.
+    embedding: of numbers: "none", "piecewise" (place among quantiles) or "periodic" (trained waves).
+    embedding_width: units a number is embedded to.
+    frequencies: waves of a periodic embedding.
+    sigma: spread of the first frequencies.
+    activation: "relu", "gelu", "silu", "mish", "tanh", "sigmoid" or "selu".
+    norm: "none", "batch" or "layer", before the activation.
+    dropout: share of units dropped after each hidden layer.
+    residual: add each layer's input to its output (all hidden layers as wide as the first).
+    init: "he" (sound) or "plain" (small normal numbers, for comparison: deep stacks hardly learn from it).
+    sharing: what members share: "tabm" (all matrices) or "none" (nothing: a plain ensemble).
+    """
+
+    hidden: tuple[int, ...] | None = None
+    width: int | None = None
+    depth: int | None = None
+    embedding: str | None = None
+    embedding_width: int | None = None
+    frequencies: int | None = None
+    sigma: float | None = None
+    activation: str | None = None
+    norm: str | None = None
+    dropout: float | None = None
+    residual: bool | None = None
+    init: str | None = None
+    sharing: str | None = None
+
+    reads: ClassVar[tuple[type, ...]] = (TableSpec,)
+
+    def __post_init__(self) -> None:
+        if self.hidden is not None:
+            if isinstance(self.hidden, (int, str)) or not len(self.hidden):
+                raise BadInput(
+                    f"hidden must list the widths of the hidden layers, as (64, 32). Received: {self.hidden!r}."
+                )
+            for width in self.hidden:
+                check_range("each width in hidden", width, 1, 65536, whole=True)
+            object.__setattr__(self, "hidden", tuple(int(w) for w in self.hidden))
+        check_range("width", self.width, 1, 65536, whole=True)
+        check_range("depth", self.depth, 0, 1000, whole=True)
+        check_range("embedding_width", self.embedding_width, 1, 4096, whole=True)
+        check_range("frequencies", self.frequencies, 1, 4096, whole=True)
+        check_range("sigma", self.sigma, 1e-6, 1e3)
+        check_range("dropout", self.dropout, 0.0, 0.95)
+        check_choice("embedding", self.embedding, EMBEDDINGS)
+        check_choice("activation", self.activation, tuple(ACTIVATIONS))
+        check_choice("norm", self.norm, NORMS)
+        check_choice("residual", self.residual, (True, False))
+        check_choice("init", self.init, ("he", "plain"))
+        check_choice("sharing", self.sharing, SHARINGS)
+
+    def encoder(self, spec: Any, members: int = 1) -> Body:
+        """The network for this spec; `pooled()` gives (B, members, width of the last layer)."""
+        match spec:
+            case TableSpec():
+                settings = joined(self, FALLBACK)
+                if members > 1 and settings.sharing == "none":
+                    return Ensemble(lambda: _Perceptron(settings, spec, 1), members)
+                return _Perceptron(settings, spec, members)
+            case _:
+                raise Unsupported(f"DNN reads tables. Received: {type(spec).__name__}.")
+
+
+FALLBACK = DNN(
+    width=256,
+    depth=3,
+    embedding="none",
+    embedding_width=16,
+    frequencies=24,
+    sigma=0.1,
+    activation="relu",
+    norm="none",
+    dropout=0.0,
+    residual=False,
+    init="he",
+    sharing="tabm",
+)
+
+
+class _Perceptron(Body):
+    """Stem, then hidden layers. inputs (numbers (B, F), categories (B, C)) -> summary (B, M, D)."""
+
+    def __init__(self, settings: DNN, spec: TableSpec, members: int):
+        super().__init__()
+        widths = settings.hidden or (settings.width or 1,) * (settings.depth or 0)
+        self.members = members
+        self.stem = TableStem(
+            spec,
+            settings.embedding or "none",
+            settings.embedding_width or 1,
+            settings.frequencies or 1,
+            settings.sigma or 1.0,
+        )
+        self.sparse = None
+        inputs = self.stem.width
+        if spec.sparse:
+            inputs = widths[0] if widths else 64
+            self.sparse = nn.Parameter(torch.randn(spec.numbers, inputs) / math.sqrt(max(spec.numbers, 1)))
+            inputs += self.stem.width
+        layers: list[nn.Module] = []
+        for i, width in enumerate(widths):
+            layers.append(_Layer(inputs, width, members, i == 0, settings))
+            inputs = width
+        self.layers = nn.Sequential(*layers)
+        self.width = self.summary_width = inputs
+        if settings.init == "he":
+            _he(self)
+        else:
+            _plain(self)
+
+    def forward(self, inputs: tuple[Any, ...], *, condition: Tensor | None = None) -> Features:
+        if self.sparse is None:
+            x = self.stem(inputs)  # (B, D)
+        else:  # the first product stays sparse: never a dense row of mostly zeros
+            x = inputs[0].times(self.sparse)
+            if self.stem.width:
+                x = torch.cat([x, self.stem(inputs)], 1)
+        if condition is not None:
+            x = x + condition
+        if self.members > 1:
+            x = x.unsqueeze(1).expand(-1, self.members, -1)  # (B, M, D)
+        return Features(summary=self.layers(x), members=self.members)
+
+
+class _Layer(nn.Module):
+    """Linear, norm, activation, dropout; its input added where residual and widths agree."""
+
+    def __init__(self, inputs: int, outputs: int, members: int, first: bool, settings: DNN):
+        super().__init__()
+        if members > 1:
+            self.linear: nn.Module = MemberLinear(inputs, outputs, members, varied=first)
+        else:
+            self.linear = nn.Linear(inputs, outputs)
+        self.norm = _norm(settings.norm, outputs)
+        self.activation = ACTIVATIONS[settings.activation or "relu"]()
+        self.dropout = nn.Dropout(settings.dropout or 0.0) if settings.dropout else None
+        self.residual = bool(settings.residual) and inputs == outputs
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.linear(x)
+        if self.norm is not None:
+            y = self.norm(y)
+        y = self.activation(y)
+        if self.dropout is not None:
+            y = self.dropout(y)
+        return x + y if self.residual else y
+
+
+class _BatchNorm(nn.BatchNorm1d):
+    """Batch normalisation over rows and members, (B, D) or (B, M, D)."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x.flatten(0, -2)).view_as(x)
+
+
+def _norm(name: str | None, width: int) -> nn.Module | None:
+    match name:
+        case "batch":
+            return _BatchNorm(width)
+        case "layer":
+            return nn.LayerNorm(width)
+        case _:
+            return None
+
+
+def _he(network: nn.Module) -> None:
+    """Keep the variance of activations from layer to layer (He et al., 1502.01852), biases as torch has them."""
+    for module in network.modules():
+        if isinstance(module, (nn.Linear, MemberLinear)):
+            nn.init.kaiming_uniform_(module.weight, a=math.sqrt(5.0) if isinstance(module, MemberLinear) else 0.0)
+            if isinstance(module, nn.Linear):
+                nn.init.zeros_(module.bias)
+
+
+def _plain(network: nn.Module) -> None:
+    for module in network.modules():
+        if isinstance(module, (nn.Linear, MemberLinear)):
+            nn.init.normal_(module.weight, std=0.01)
+            nn.init.zeros_(module.bias)

@@ -1,0 +1,1 @@
+"""The questions: head, loss, metric and decoding of each kind of answer."""

@@ -1,0 +1,117 @@
+"""Regress: how much? One number or several, with gaps.
+
+    loss = mean over rows, members and known numbers of (z - y)^2, |z - y|, or Huber's (delta 1),
+
+y standardised. The answer is the mean of the members' answers, in the user's units.
+
+Metrics: rmse and mae in the target's units, lower is better; r2 up to 1, higher is better. With several numbers each
+is the mean over columns; undefined ones (r2 of a constant) are None.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor
+
+from decet.contracts import Batch, Body, Learner, Loss, NumberSpec
+from decet.errors import check_choice
+from decet.nn.members import MemberHead
+
+Array = NDArray[Any]
+LOSSES = ("squared", "absolute", "huber")
+
+
+@dataclass(frozen=True)
+class Regress:
+    """The question "how much?".
+
+    loss: "squared" (aims at the mean), "absolute" (at the median), or "huber" (between, steady against outliers).
+    """
+
+    loss: str = "squared"
+
+    higher: ClassVar[dict[str, bool]] = {"rmse": False, "mae": False, "r2": True}
+
+    def __post_init__(self) -> None:
+        check_choice("loss", self.loss, LOSSES)
+
+    def learner(self, body: Body, spec: NumberSpec, members: int) -> Regressor:
+        return Regressor(body, spec, members, self.loss)
+
+    def metrics(
+        self, answers: Array, target: Array, spec: NumberSpec, only: Collection[str] | None = None
+    ) -> dict[str, float | None]:
+        """Metrics of answers (n, J) against numbers (n, J), NaN = gap, both in the target's units."""
+        columns = []
+        for answer, truth in zip(answers.T, target.T, strict=True):
+            real = ~np.isnan(truth)
+            if real.any():
+                columns.append((answer[real].astype(np.float64), truth[real].astype(np.float64)))
+        result: dict[str, float | None] = {}
+        for name in self.higher if only is None else only:
+            values = [value for value in (METRICS[name](*column) for column in columns) if value is not None]
+            result[name] = float(np.mean(values)) if values else None
+        return result
+
+
+class Regressor(Learner):
+    """A body, a head a member, the loss above. predict: inputs -> standardised numbers (B, J)."""
+
+    def __init__(self, body: Body, spec: NumberSpec, members: int, kind: str):
+        super().__init__()
+        self.body, self.spec, self.kind = body, spec, kind
+        self.head = MemberHead(body.summary_width, spec.count, members)
+
+    def loss(self, batch: Batch, phase: str) -> Loss:
+        features = self.body(batch.inputs)
+        answers = self.head(features.pooled())  # (B, M, J)
+        total = self._distance(answers, batch.target.unsqueeze(1), batch.weight)
+        parts = {name: value for name, value in features.extras.items() if name.startswith("loss:")}
+        for value in parts.values():
+            total = total + value
+        return Loss(total, parts)
+
+    def _distance(self, answers: Tensor, target: Tensor, weight: Tensor | None) -> Tensor:
+        gaps = self.spec.count > 1
+        truth = torch.where(target.isnan(), answers.detach(), target) if gaps else target
+        match self.kind:
+            case "squared":
+                each = (answers - truth).square()
+            case "absolute":
+                each = (answers - truth).abs()
+            case _:
+                each = F.huber_loss(answers, truth.expand_as(answers), reduction="none")
+        if not gaps and weight is None:
+            return each.mean()
+        real = (~target.isnan()).to(answers.dtype)
+        if weight is not None:
+            real = real * weight.view(-1, 1, 1)
+        return (each * real).sum() / (real.sum() * answers.shape[1]).clamp(min=1e-9)
+
+    @torch.no_grad()
+    def predict(self, inputs: tuple[Any, ...]) -> Tensor:
+        return self.head(self.body(inputs).pooled()).float().mean(1)
+
+
+def rmse(answer: Array, truth: Array) -> float:
+    return float(np.sqrt(((answer - truth) ** 2).mean()))
+
+
+def mae(answer: Array, truth: Array) -> float:
+    return float(np.abs(answer - truth).mean())
+
+
+def r2(answer: Array, truth: Array) -> float | None:
+    """1 - squared error / spread around the mean; None where all truths are equal."""
+    spread = float(((truth - truth.mean()) ** 2).sum())
+    return 1.0 - float(((answer - truth) ** 2).sum()) / spread if spread > 0 else None
+
+
+METRICS: dict[str, Callable[[Array, Array], float | None]] = {"rmse": rmse, "mae": mae, "r2": r2}

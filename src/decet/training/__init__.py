@@ -1,0 +1,1 @@
+"""How anything is trained: one loop, its recipe, its optimisers, its checkpoints."""

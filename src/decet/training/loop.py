@@ -1,0 +1,491 @@
+"""The loop: the one way anything is trained.
+
+`train(stages)` runs each stage's learner on its source by its recipe. A step is: batch, then for each phase loss,
+backward, clip, step; then `after_step`, moving average, clock. An epoch's end is: validate, keep the best, stop
+early, tell. Anyone could write their own with the same learner.
+
+What makes a killed run end with the same bits as an unbroken one:
+
+- every random draw of a step comes from a generator seeded by the clock just before it, so no generator is carried;
+- state is taken only at *save points*, steps that are a function of the data's size alone; a checkpoint is the state
+  of a save point, and so is what the NaN guard rolls back to;
+- the wall clock of a budget is read only at save points, and what it decides is in the checkpoint (`Clock.plan`).
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import torch
+
+from decet.contracts import Batch, Clock, Learner, Stage, joined
+from decet.errors import BadInput, Diverged, listed
+from decet.training.average import Average
+from decet.training.checkpoint import copy_tree, read_tree, write_tree
+from decet.training.optimizers import Optimizer
+from decet.training.precision import autocast, resolve
+from decet.training.progress import Quiet, Show
+from decet.training.recipe import rate
+
+CHECKPOINT = "checkpoint/state.safetensors"
+SAVE_STEPS = (100, 500)  # a save point comes at an epoch's end, after at least / at most so many steps
+WRITE_SECONDS = 5.0  # checkpoints are written to the disk at most so often
+TRIES = 6  # halvings of the rate before a run that is not finite is given up
+KEPT_BACK = 0.05  # share of a budget kept for what comes after training
+
+OnEpoch = Callable[[dict[str, Any]], Any]
+
+
+@dataclass
+class Outcome:
+    """How training went. history: one dict an epoch; best_epoch: whose weights were kept (None = the last)."""
+
+    history: list[dict[str, Any]] = field(default_factory=list)
+    plan: dict[str, Any] = field(default_factory=dict)
+    best_epoch: int | None = None
+    interrupted: bool = False
+    resumed: bool = False
+
+
+def train(
+    stages: Sequence[Stage],
+    *,
+    seed: int = 0,
+    device: torch.device | str = "cpu",
+    budget: float | None = None,
+    folder: Path | None = None,
+    resume: bool = False,
+    identity: Mapping[str, Any] | None = None,
+    on_epoch: OnEpoch | None = None,
+    show: Show | None = None,
+) -> Outcome:
+    """Train the stages one after the other, in place.
+
+    budget: seconds for all stages; the rate is annealed in time whatever the machine does.
+    folder: where checkpoints go; None = nowhere. resume: go on from the checkpoint there, if there is one.
+    identity: what must be equal for a checkpoint to belong to this run (data, settings).
+    on_epoch: called with each epoch's record; a true answer stops the stage.
+
+    An interrupt (Ctrl-C) ends training at the next step and keeps the best so far; a second one raises.
+    Raises BadInput for a checkpoint of another run, Diverged when the loss stays not finite.
+    """
+    device, show = torch.device(device), show or Quiet()
+    outcome = Outcome()
+    path = None if folder is None else folder / CHECKPOINT
+    saved = _checkpoint(path, identity or {}) if resume and path is not None else None
+    outcome.resumed = saved is not None
+    deadline = None if budget is None else time.monotonic() + budget * (1 - KEPT_BACK)
+    with _surroundings(device, saved), _interruptible() as interrupt:
+        for number, stage in enumerate(stages):
+            if saved is not None and saved["stage"] > number:
+                stage.learner.load_state_dict(saved["finished"][number])
+                continue
+            run = _Run(stage, seed, device, number, len(stages), outcome, show)
+            run.identity, run.path, run.deadline = dict(identity or {}), path, deadline
+            run.finished = [s.learner.state_dict() for s in stages[:number]]
+            run.begin(saved)
+            saved = None
+            run.go(interrupt, on_epoch)
+            run.end()
+            if outcome.interrupted:
+                break
+    return outcome
+
+
+class _Run:
+    """One stage while it is trained: everything that changes, and how it is saved and taken back."""
+
+    def __init__(
+        self, stage: Stage, seed: int, device: torch.device, number: int, count: int, outcome: Outcome, show: Show
+    ):
+        self.stage, self.device, self.number, self.count = stage, device, number, count
+        self.outcome, self.show = outcome, show
+        self.learner: Learner = stage.learner.to(device)
+        self.recipe = stage.recipe
+        self.clock = Clock(seed=(seed + 7919 * number) & 0x7FFFFFFF)
+        self.phases = [] if self.learner.works else list(self.learner.phases())
+        self.recipes = [joined(phase.recipe, self.recipe) for phase in self.phases]
+        self.optimizers = [Optimizer(p.parameters, r) for p, r in zip(self.phases, self.recipes, strict=True)]
+        self.average = Average(self.learner.averaged(), self.recipe.average) if self.recipe.average else None
+        self.sums: dict[str, float] = {}
+        self.best: dict[str, Any] = {}
+        self.scale, self.failures = 1.0, 0
+        self.identity: dict[str, Any] = {}
+        self.finished: list[dict[str, torch.Tensor]] = []
+        self.path: Path | None = None
+        self.deadline: float | None = None
+        self.written = -math.inf
+        self.snapshot: dict[str, Any] = {}
+        self.decided = (time.monotonic(), 0)
+
+    # ------------------------------------------------------------------------------------------ start and end
+
+    def begin(self, saved: Mapping[str, Any] | None) -> None:
+        """Take the plan from the checkpoint, or decide it, once."""
+        if saved is not None:
+            self.outcome.plan = dict(saved["plan"])
+            self.outcome.history[:] = saved["history"]
+            self.restore(saved["run"])
+            self.snapshot = copy_tree(saved["run"])
+            self.decided = (time.monotonic(), self.clock.step)
+            self.show.say(f"resumed at step {self.clock.step} of {self.clock.last}")
+            return
+        steps = self.stage.source.steps
+        last = self.recipe.steps or steps * (self.recipe.epochs or 1)
+        self.clock.plan = [(0, 0.0, last)]
+        short, long = SAVE_STEPS
+        self.outcome.plan = {
+            "threads": torch.get_num_threads(),
+            "precision": resolve(self.learner, self.stage.source.example(), self.recipe, self.device),
+            "save_every": long if steps > long else steps * math.ceil(short / steps),
+            "steps": last,
+            "device": self.device.type,
+            "torch": torch.__version__,
+        }
+        self.save()
+
+    def end(self) -> None:
+        """Leave the weights that predict in the learner: the best epoch's, the average's, or the last step's."""
+        if self.best:
+            self.learner.load_state_dict(self.best["weights"])
+            self.outcome.best_epoch = int(self.best["epoch"])
+        elif self.average is not None:
+            self.average._swap()
+        for optimizer in self.optimizers:
+            optimizer.clear()
+
+    # --------------------------------------------------------------------------------------------- the steps
+
+    def go(self, interrupt: threading.Event, on_epoch: OnEpoch | None) -> None:
+        clock, steps, save_every = self.clock, self.stage.source.steps, self.outcome.plan["save_every"]
+        self.learner.train()
+        tick = started = time.monotonic()
+        while clock.step < clock.last:
+            if interrupt.is_set():
+                self.outcome.interrupted = True
+                self.finish_epoch(on_epoch, started)
+                return
+            if not self.step():
+                self.roll_back()
+                continue
+            now = time.monotonic()
+            if now - tick > 0.2:
+                self.tell()
+                tick = now
+            if clock.step % steps == 0 or clock.step == clock.last:
+                stop = self.finish_epoch(on_epoch, started)
+                started = time.monotonic()
+                if stop:
+                    return
+            if clock.step % save_every == 0 or (self.deadline is not None and clock.step == 10):
+                self.plan_again()
+                self.save()
+            if self.deadline is not None and now > self.deadline and clock.step < clock.last:
+                self.finish_epoch(on_epoch, started)
+                return
+
+    def step(self) -> bool:
+        """One step; False when its loss is not finite."""
+        clock, learner = self.clock, self.learner
+        seed_all(clock.key("step"), self.device)
+        batch = self.stage.source.next(clock)
+        if learner.works:
+            parts = learner.work(batch, clock)
+            good = self.add(parts)
+        else:
+            good = self.descend(batch)
+        if not good:
+            return False
+        learner.after_step(clock)
+        if self.average is not None:
+            self.average.update()
+        clock.step += 1
+        return True
+
+    def descend(self, batch: Batch) -> bool:
+        """Loss, backward, step, for each phase whose turn it is."""
+        clock, precision, whole = self.clock, self.outcome.plan["precision"], len(self.phases) == 1
+        share, due = self.turn()
+        for phase, recipe, optimizer in zip(self.phases, self.recipes, self.optimizers, strict=True):
+            if phase.every > 1 and clock.step % phase.every:
+                continue
+            if precision == "fp32":
+                total, parts = self.learner(batch, phase.name)
+            else:
+                with autocast(precision, self.device):
+                    total, parts = self.learner(batch, phase.name)
+            named = {"loss" if whole else phase.name: total.item()}
+            for name, part in parts.items():
+                named[name] = part.item()
+            if not self.add(named):
+                self.suspect = batch
+                return False
+            if share < 1.0:
+                total = total * share
+            total.backward() if whole else total.backward(inputs=phase.parameters)
+            if due:
+                optimizer.step(rate(recipe, clock.progress) * self.scale)
+                optimizer.clear()
+        return True
+
+    def turn(self) -> tuple[float, bool]:
+        """The share of this batch in its optimiser step, and whether that step is due (accumulation)."""
+        every = self.recipe.accumulate or 1
+        if every == 1:
+            return 1.0, True
+        steps = self.stage.source.steps
+        place = self.clock.step % steps
+        group = min(every, steps - place // every * every)
+        return 1.0 / group, (place % every) + 1 == group or self.clock.step + 1 == self.clock.last
+
+    def add(self, parts: Mapping[str, float]) -> bool:
+        """Add to the epoch's running sums, unless something is not finite."""
+        for value in parts.values():
+            if not math.isfinite(value):
+                return False
+        sums = self.sums
+        for name, value in parts.items():
+            sums[name] = sums.get(name, 0.0) + value
+        sums["steps"] = sums.get("steps", 0.0) + 1.0 / max(1, len(self.phases))
+        return True
+
+    def roll_back(self) -> None:
+        """Back to the last save point with half the rate; give up after `TRIES`."""
+        step, suspect = self.clock.step, getattr(self, "suspect", None)
+        scale, failures = self.scale * 0.5, self.failures + 1
+        if failures > TRIES:
+            raise Diverged(
+                f"the loss of step {step} is not finite{_rows(suspect)}, even with the learning rate halved {TRIES} "
+                f"times from {self.recipe.lr}. Look at these rows for extreme values, or set a smaller --recipe.lr."
+            )
+        self.restore(self.snapshot)
+        self.scale, self.failures = scale, failures
+        self.show.say(
+            f"the loss of step {step} is not finite{_rows(suspect)}: back to step {self.clock.step}, "
+            f"learning rate halved to {scale * (self.recipe.lr or 0):.3g}"
+        )
+        # What was learned from the failure is part of the save point, or a resumed run would fail again.
+        self.snapshot["scale"], self.snapshot["failures"] = scale, failures
+
+    # ------------------------------------------------------------------------------------------- epochs' ends
+
+    def finish_epoch(self, on_epoch: OnEpoch | None, started: float) -> bool:
+        """Validate, keep the best, tell; True when the stage should stop."""
+        if not self.sums:
+            return True
+        count = self.sums.pop("steps")
+        record: dict[str, Any] = {"stage": self.stage.name, "epoch": len(self.own_history()) + 1}
+        record |= {"step": self.clock.step} | {name: value / count for name, value in self.sums.items()}
+        record["rate"] = rate(self.recipe, self.clock.progress) * self.scale
+        self.sums = {}
+        metrics = self.validate()
+        score = metrics.pop("score", None)
+        record |= metrics
+        record["seconds"] = round(time.monotonic() - started, 4)
+        self.outcome.history.append(record)
+        stop = bool(on_epoch(dict(record))) if on_epoch is not None else False
+        return self.judge(score, record["epoch"]) or stop
+
+    def validate(self) -> dict[str, float]:
+        """The metrics of held-out rows by the weights that would predict; `score` says which is best."""
+        if self.stage.validate is None:
+            return {}
+        self.learner.eval()
+        try:
+            if self.average is None:
+                return self.stage.validate(self.learner)
+            with self.average.applied():
+                return self.stage.validate(self.learner)
+        finally:
+            self.learner.train()
+
+    def judge(self, score: float | None, epoch: int) -> bool:
+        """Keep the weights of a better epoch; True when patience is over."""
+        patience = self.recipe.patience or 0
+        if score is None or not patience:
+            return False
+        if not self.best or score > self.best["score"]:
+            if self.average is None:
+                weights = copy_tree(self.learner.state_dict())
+            else:
+                with self.average.applied():
+                    weights = copy_tree(self.learner.state_dict())
+            self.best = {"score": score, "epoch": epoch, "weights": weights}
+            return False
+        return epoch - int(self.best["epoch"]) >= patience
+
+    def own_history(self) -> list[dict[str, Any]]:
+        return [record for record in self.outcome.history if record["stage"] == self.stage.name]
+
+    def tell(self) -> None:
+        count = self.sums.get("steps", 0.0)
+        if count:
+            facts = {"epoch": float(len(self.own_history()) + 1), "loss": next(iter(self.sums.values())) / count}
+            last = self.outcome.history[-1] if self.outcome.history else {}
+            known = ("stage", "epoch", "step", "rate", "seconds", *self.sums)
+            facts |= {name: value for name, value in list(last.items()) if name not in known and _number(value)}
+            facts["rate"] = rate(self.recipe, self.clock.progress) * self.scale
+            self.show.step((self.number + self.clock.progress) / self.count, dict(list(facts.items())[:4]))
+
+    # ------------------------------------------------------------------------------- save points and budget
+
+    def plan_again(self) -> None:
+        """Under a budget: bend the end of training to the time that is left, never the progress made."""
+        if self.deadline is None:
+            return
+        now = time.monotonic()
+        then, step = self.decided
+        if self.clock.step == step:
+            return
+        pace = (now - then) / (self.clock.step - step)
+        left = max(1, int((self.deadline - now) / pace))
+        last = min(self.outcome.plan["steps"], self.clock.step + left)
+        self.clock.plan.append((self.clock.step, self.clock.progress, last))
+        self.decided = (now, self.clock.step)
+
+    def save(self) -> None:
+        """Take the state of this save point; write it to the disk if the last writing is some seconds ago."""
+        self.snapshot = copy_tree(self.state()) | {"best": self.best}  # the best weights never change in place
+        now = time.monotonic()
+        if self.path is None or now - self.written < WRITE_SECONDS:
+            return
+        tree = {
+            "identity": self.identity,
+            "stage": self.number,
+            "plan": self.outcome.plan,
+            "history": self.outcome.history,
+            "finished": self.finished,
+            "run": self.snapshot,
+        }
+        write_tree(self.path, tree)
+        self.written = time.monotonic()
+
+    def state(self) -> dict[str, Any]:
+        return {
+            "clock": {"seed": self.clock.seed, "step": self.clock.step, "plan": [list(p) for p in self.clock.plan]},
+            "weights": self.learner.state_dict(),
+            "learner": self.learner.state(),
+            "source": self.stage.source.state(),
+            "optimizers": [optimizer.state() for optimizer in self.optimizers],
+            "gradients": self.gradients(),
+            "average": None if self.average is None else self.average.state(),
+            "sums": dict(self.sums),
+            "epochs": len(self.outcome.history),
+            "best": {},
+            "scale": self.scale,
+            "failures": self.failures,
+        }
+
+    def gradients(self) -> list[dict[str, torch.Tensor]]:
+        """Gradients of an optimiser step that is still being accumulated."""
+        return [
+            {str(i): p.grad for i, p in enumerate(optimizer.parameters) if p.grad is not None}
+            for optimizer in self.optimizers
+        ]
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        state = copy_tree(state)
+        clock = state["clock"]
+        self.clock.seed, self.clock.step = clock["seed"], clock["step"]
+        self.clock.plan = [(int(a), float(b), int(c)) for a, b, c in clock["plan"]]
+        self.learner.load_state_dict(state["weights"])
+        self.learner.restore(state["learner"])
+        self.stage.source.restore(state["source"])
+        for optimizer, moments, grads in zip(self.optimizers, state["optimizers"], state["gradients"], strict=True):
+            optimizer.restore(moments)
+            for i, p in enumerate(optimizer.parameters):
+                grad = grads.get(str(i))
+                p.grad = None if grad is None else torch.empty_like(p).copy_(grad)
+        if self.average is not None:
+            self.average.restore(state["average"])
+        self.sums, self.best = state["sums"], state["best"]
+        self.scale, self.failures = state["scale"], state["failures"]
+        del self.outcome.history[state["epochs"] :]
+
+
+def seed_all(seed: int, device: torch.device) -> None:
+    """Seed torch's generators for one step: 2 us on the CPU, where torch.manual_seed takes 70."""
+    torch.default_generator.manual_seed(seed)
+    if device.type == "cuda":
+        torch.cuda.manual_seed(seed)
+
+
+@contextmanager
+def _surroundings(device: torch.device, saved: Mapping[str, Any] | None) -> Iterator[None]:
+    """Deterministic algorithms, gradients on, the plan's threads; the caller's settings come back at the end."""
+    if device.type == "cuda":
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    threads = torch.get_num_threads()
+    strict = torch.are_deterministic_algorithms_enabled()
+    lenient = torch.is_deterministic_algorithms_warn_only_enabled()
+    fill = torch.utils.deterministic.fill_uninitialized_memory
+    devices = [device] if device.type == "cuda" else []
+    with torch.random.fork_rng(devices), torch.enable_grad():
+        torch.use_deterministic_algorithms(True)
+        torch.utils.deterministic.fill_uninitialized_memory = False  # costs time, and no empty tensor is read
+        if saved is not None:
+            torch.set_num_threads(int(saved["plan"]["threads"]))
+        try:
+            yield
+        finally:
+            torch.use_deterministic_algorithms(strict, warn_only=lenient)
+            torch.utils.deterministic.fill_uninitialized_memory = fill
+            if torch.get_num_threads() != threads:
+                torch.set_num_threads(threads)
+
+
+@contextmanager
+def _interruptible() -> Iterator[threading.Event]:
+    """An event that Ctrl-C sets; a second Ctrl-C raises. Only the main thread can be interrupted."""
+    event = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield event
+        return
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        if event.is_set():
+            raise KeyboardInterrupt
+        event.set()
+
+    before = signal.signal(signal.SIGINT, stop)
+    try:
+        yield event
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _checkpoint(path: Path, identity: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The checkpoint of this very run, None when there is none. Raises BadInput for another run's."""
+    for stale in path.parent.glob("*.tmp"):
+        stale.unlink()
+    if not path.exists():
+        return None
+    saved: dict[str, Any] = read_tree(path)
+    differ = [name for name in identity if saved["identity"].get(name) != identity[name]]
+    if differ:
+        raise BadInput(
+            f"the checkpoint in {path.parent} belongs to another run: {listed(differ)} differ. "
+            f"Repeat that run's settings, choose another --out, or start anew with --overwrite."
+        )
+    return saved
+
+
+def _rows(batch: Batch | None) -> str:
+    """` (rows 3, 17, 29 and 61 more)`: the batch that went wrong, by the rows of the training data."""
+    if batch is None or batch.index is None:
+        return ""
+    return f" (rows {listed(batch.index.tolist(), 3)})"
+
+
+def _number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)

@@ -1,0 +1,146 @@
+"""AdamW and SGD with Nesterov momentum, as one fused kernel call a step.
+
+`torch.optim`'s own wrapper costs as much as a small network's forward pass, so the fused kernels are called directly
+where this torch has them; the result equals torch.optim's to the bit (tests/training/test_optimizers.py). Where the
+kernel is missing, torch.optim's functional form is used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.optim.adamw import adamw
+from torch.optim.sgd import sgd
+
+from decet.training.recipe import Recipe
+
+BETAS = (0.9, 0.999)
+EPS = 1e-8
+
+
+class Optimizer:
+    """Steps one phase's parameters. `step(lr)` uses and keeps `.grad`; `state()` and `restore()` carry the moments."""
+
+    def __init__(self, parameters: Sequence[nn.Parameter], recipe: Recipe):
+        decay = recipe.weight_decay or 0.0
+        decayed = [p for p in parameters if decay and p.dim() >= 2 and not getattr(p, "undecayed", False)]
+        chosen = set(map(id, decayed))
+        plain = [p for p in parameters if id(p) not in chosen]
+        kind = _AdamW if recipe.optimizer == "adamw" else _SGD
+        groups = ((decayed, decay), (plain, 0.0))
+        self.groups = [kind(group, amount, recipe) for group, amount in groups if group]
+        self.parameters = list(parameters)
+        self.clip = recipe.clip or 0.0
+
+    @torch.no_grad()
+    def step(self, lr: float) -> None:
+        if self.clip:
+            _clip([p.grad for p in self.parameters if p.grad is not None], self.clip)
+        for group in self.groups:
+            group.step(lr)
+
+    def clear(self) -> None:
+        for p in self.parameters:
+            p.grad = None
+
+    def state(self) -> dict[str, Any]:
+        return {str(i): group.state() for i, group in enumerate(self.groups)}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        for i, group in enumerate(self.groups):
+            group.restore(state[str(i)])
+
+
+def _clip(grads: list[Tensor], limit: float) -> None:
+    """Scale gradients in place so that their joint norm is at most `limit`."""
+    if not grads:
+        return
+    norm = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(grads)))
+    torch._foreach_mul_(grads, (limit / (norm + 1e-6)).clamp(max=1.0))
+
+
+class _Group:
+    """Parameters that share a decay, and their moments (lists of tensors laid out as the parameters are)."""
+
+    def __init__(self, parameters: list[nn.Parameter], decay: float, recipe: Recipe):
+        self.parameters, self.decay = parameters, decay
+        self.momentum = recipe.momentum or 0.0
+        self.count = torch.zeros((), device=parameters[0].device)
+        self.moments = [[torch.zeros_like(p) for p in parameters] for _ in range(self.kinds)]
+
+    kinds = 1
+
+    def _active(self) -> tuple[list[nn.Parameter], list[Tensor], list[list[Tensor]]]:
+        """Parameters that got a gradient, the gradients, their moments."""
+        grads = [p.grad for p in self.parameters]
+        if None not in grads:
+            return self.parameters, grads, self.moments  # type: ignore[return-value]
+        used = [i for i, g in enumerate(grads) if g is not None]
+        pick = [self.parameters[i] for i in used]
+        return pick, [grads[i] for i in used], [[m[i] for i in used] for m in self.moments]  # type: ignore[misc]
+
+    def step(self, lr: float) -> None:
+        raise TypeError(f"{type(self).__name__} has no step")
+
+    def state(self) -> dict[str, Any]:
+        named = {f"{k}.{i}": m for k, moment in enumerate(self.moments) for i, m in enumerate(moment)}
+        return {"count": self.count, **named}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        self.count.copy_(state["count"])
+        for k, moment in enumerate(self.moments):
+            for i, m in enumerate(moment):
+                m.copy_(state[f"{k}.{i}"])  # into the parameter's own layout: fused kernels silently need it
+
+
+class _AdamW(_Group):
+    """Loshchilov & Hutter, 1711.05101."""
+
+    kinds = 2
+
+    def step(self, lr: float) -> None:
+        parameters, grads, (first, second) = self._active()
+        if not parameters:
+            return
+        options = {
+            "lr": lr,
+            "beta1": BETAS[0],
+            "beta2": BETAS[1],
+            "weight_decay": self.decay,
+            "eps": EPS,
+            "amsgrad": False,
+            "maximize": False,
+        }
+        if hasattr(torch, "_fused_adamw_"):
+            self.count += 1
+            steps = [self.count] * len(parameters)
+            torch._fused_adamw_(parameters, grads, first, second, [], steps, **options, grad_scale=None, found_inf=None)
+        else:
+            steps = [self.count.clone() for _ in parameters]
+            adamw(parameters, grads, first, second, [], steps, foreach=True, **options)  # type: ignore[arg-type]
+            self.count += 1
+
+
+class _SGD(_Group):
+    """Nesterov momentum (Sutskever et al., ICML 2013), as torch.optim.SGD(nesterov=True)."""
+
+    def step(self, lr: float) -> None:
+        parameters, grads, (velocity,) = self._active()
+        if not parameters:
+            return
+        sgd(
+            parameters,  # type: ignore[arg-type]
+            grads,
+            velocity,  # type: ignore[arg-type]
+            foreach=True,
+            weight_decay=self.decay,
+            momentum=self.momentum,
+            lr=lr,
+            dampening=0.0,
+            nesterov=self.momentum > 0,
+            maximize=False,
+        )
+        self.count += 1

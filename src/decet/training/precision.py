@@ -1,0 +1,58 @@
+"""Precision is measured, not guessed, and measured once: the answer is written in the run's first checkpoint."""
+
+from __future__ import annotations
+
+import copy
+import time
+from contextlib import AbstractContextManager, nullcontext
+
+import torch
+
+from decet.contracts import Batch, Learner, joined
+from decet.training.optimizers import Optimizer
+from decet.training.recipe import Recipe, rate
+
+MARGIN = 1.25  # a faster mode must be this much faster, for noise is of that size
+TOLERANCE = 0.02  # and its loss after 20 steps this close to fp32's
+
+
+def autocast(precision: str, device: torch.device) -> AbstractContextManager[object]:
+    """The context in which the forward pass runs."""
+    if precision == "bf16":
+        return torch.autocast(device.type, dtype=torch.bfloat16)
+    return nullcontext()
+
+
+def resolve(learner: Learner, example: Batch, recipe: Recipe, device: torch.device) -> str:
+    """ "fp32" or "bf16": what `recipe.precision` says, or for "auto" the faster that learns as well."""
+    if recipe.precision != "auto" or learner.works:
+        return "fp32" if recipe.precision in (None, "auto") else str(recipe.precision)
+    plain_seconds, plain_loss = _trial(learner, example, recipe, "fp32", device)
+    short_seconds, short_loss = _trial(learner, example, recipe, "bf16", device)
+    close = abs(short_loss - plain_loss) <= TOLERANCE * max(abs(plain_loss), 1e-3)
+    return "bf16" if close and short_seconds * MARGIN < plain_seconds else "fp32"
+
+
+def _trial(
+    learner: Learner, example: Batch, recipe: Recipe, precision: str, device: torch.device
+) -> tuple[float, float]:
+    """Seconds of the best of 20 steps on a copy of the learner, and the mean loss of the last five."""
+    trial = copy.deepcopy(learner)
+    phases = trial.phases()
+    recipes = [joined(phase.recipe, recipe) for phase in phases]
+    optimizers = [Optimizer(phase.parameters, own) for phase, own in zip(phases, recipes, strict=True)]
+    seconds, losses = [], []
+    torch.default_generator.manual_seed(0)
+    for _ in range(20):
+        start = time.perf_counter()
+        total = 0.0
+        for phase, own, optimizer in zip(phases, recipes, optimizers, strict=True):
+            with autocast(precision, device):
+                loss = trial(example, phase.name)
+            loss.total.backward(inputs=phase.parameters)
+            optimizer.step(rate(own, 0.5))
+            optimizer.clear()
+            total += float(loss.total.detach())
+        seconds.append(time.perf_counter() - start)
+        losses.append(total)
+    return min(seconds[3:]), sum(losses[-5:]) / 5
