@@ -15,7 +15,8 @@ test: .venv/.installed
 	.venv/bin/mypy src
 	$(WORKER_THREADS) .venv/bin/python -m pytest -n 2 --dist=loadfile
 
+# PIP_CONSTRAINT pins what builds the package too, in the environment that pip makes for it.
 .venv/.installed: pyproject.toml constraints.txt
 	test -x .venv/bin/python || $(PYTHON) -m venv .venv
-	.venv/bin/python -m pip install -q -c constraints.txt -e ".[dev]"
+	PIP_CONSTRAINT=constraints.txt .venv/bin/python -m pip install -q -c constraints.txt -e ".[dev]"
 	touch $@

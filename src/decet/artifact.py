@@ -48,9 +48,8 @@ from decet.errors import BadInput, listed, suggest
 FORMAT = 1
 FILES = ("model.json", "weights.safetensors", "golden.safetensors", "README.md", "history.jsonl")  # the closed list
 
-_MIB = 2**20
-_MOST_BYTES = {"model.json": 32 * _MIB, "README.md": 4 * _MIB, "history.jsonl": 32 * _MIB}
-_MOST_HEADER_BYTES = 16 * _MIB  # of a safetensors file
+_MOST_BYTES = {"model.json": 32_000_000, "README.md": 4_000_000, "history.jsonl": 32_000_000}
+_MOST_HEADER_BYTES = 16_000_000  # of a safetensors file
 _DEPTH = 64  # levels of nesting in JSON
 _DIGITS = 40  # of a whole number in JSON
 _RESERVED = ("format", "files", "shapes", "digest")  # keys of model.json that this module writes

@@ -90,7 +90,7 @@ class NumberSpec:
     count: int = 1
 
 
-# ------------------------------------------------------------------------------------- tensors with a shape of their own
+# ---------------------------------------------------------------------------------- tensors with a shape of their own
 
 
 @dataclass

@@ -157,9 +157,7 @@ def _cut(blocks: np.ndarray, sizes: np.ndarray) -> np.ndarray:
     part = np.minimum(part, len(sizes) - 1)
     asked = np.flatnonzero(sizes)
     if count < len(asked):
-        raise BadInput(
-            f"{len(asked)} parts need at least {len(asked)} groups or different times. Received: {count}."
-        )
+        raise BadInput(f"{len(asked)} parts need at least {len(asked)} groups or different times. Received: {count}.")
     _fill_empty(part, asked)
     return part[blocks]
 

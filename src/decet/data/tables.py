@@ -12,40 +12,29 @@ log-counts of its most telling words. Rows are counted from 0 in every message.
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
 from scipy import sparse
-from scipy.special import ndtri
 from torch import Tensor
 
 from decet.contracts import Sparse, TableSpec
+from decet.data.cells import DOCUMENTS, Origin, raw_values, refuse_infinite, seconds, slots, telling_words, vocabulary
+from decet.data.columns import FIRST, KINDS, Column, detail, find_column, left_out, made_up
 from decet.data.frames import pop_target, read_table
 from decet.data.quality import quality, repeated_rows
-from decet.errors import BadInput, Unsupported, check_choice, check_range, listed, suggest
+from decet.data.scaling import LARGEST, Scaling, fit_scaling, some, usual_range
+from decet.errors import BadInput, check_choice, check_range, listed, suggest
 
 __all__ = ["Column", "SparseCodec", "TableCodec", "Tables", "pop_target", "quality", "read_table", "repeated_rows"]
 
-UNKNOWN, MISSING, FIRST = 0, 1, 2  # slots of a category
-KINDS = ("number", "category", "date", "text")
-_SAMPLE = 200_000  # rows that quantiles are taken from
-_KNOTS = 1_000  # quantiles kept of a number
 _BLOCK = 4_096  # rows encoded at a time, so that temporaries stay small
 _FEW = 64  # rows up to which columns are read as Python values, which is faster for few rows
-_DOCUMENTS = 50_000  # texts that words are counted in
-_ENOUGH = 20  # rows below which distinct values do not yet make an identifier
-_YEAR = 365.2425
-_WORDS = re.compile(r"[\u3400-\u9fff]+|[^\W_\u3400-\u9fff]+")
-_DATE = re.compile(
-    r"\s*(\d{4}[-/.]\d{1,2}([-/.]\d{1,2})?|\d{1,2}[-/.]\d{1,2}[-/.]\d{4}|\d{1,2}[- ][A-Za-z]{3,9}[- ,]+\d{4})(\D|$)"
-)
-_IDENTIFIER = re.compile(r"(^|.*[^a-z])(id|idx|index|uuid|guid|key|rowid)$|.*(编号|編號|序号|序號)$")
 
 
 @dataclass(frozen=True)
@@ -81,6 +70,7 @@ class Tables:
     def fit(self, frame: Any, rows: np.ndarray | None = None) -> TableCodec:
         """Learn kinds, scales and vocabularies from the training rows (`rows`, positions; None = all)."""
         frame = _as_table(frame)
+        rows = None if rows is None else np.asarray(rows)
         if sparse.issparse(frame):
             return SparseCodec.learn(self, frame, rows)
         return TableCodec.learn(self, frame, rows)
@@ -88,56 +78,6 @@ class Tables:
     def said(self, name: str) -> str | None:
         """The kind that the user gave this column, if any."""
         return next((kind for kind in (*KINDS, "drop") if name in (getattr(self, kind) or ())), None)
-
-
-@dataclass
-class Column:
-    """One column: its kind (number, category, date, text; or dropped, and why) and what was learned of it."""
-
-    name: str
-    kind: str
-    dtype: str
-    values: list[str] = field(default_factory=list)  # the values with a slot of their own, or the words
-    flagged: bool = False  # missing in some training row, so it has a flag
-    clock: bool = False  # a date with the time of day
-    form: str | None = None  # how dates are written
-    low: float = 0.0  # the training rows lie between, all but 1 % on either side
-    high: float = 0.0
-
-    @property
-    def width(self) -> int:
-        """Numbers it becomes."""
-        match self.kind:
-            case "number":
-                return 1
-            case "date":
-                return 7 if self.clock else 5
-            case "text":
-                return len(self.values)
-        return 0
-
-    @property
-    def slots(self) -> int:
-        """Slots of the category it becomes; 0 = it becomes none."""
-        if self.kind == "category":
-            return FIRST + len(self.values)
-        return 2 if self.flagged else 0
-
-
-@dataclass
-class Scaling:
-    """How one number is scaled: (x - mean) / std, or along the knots (x of the knots, their scaled values)."""
-
-    mean: float = 0.0
-    std: float = 1.0
-    fill: float = 0.0  # the scaled value of what is missing
-    knots: np.ndarray = field(default_factory=lambda: np.empty((2, 0)))
-    edges: np.ndarray = field(default_factory=lambda: np.empty(0))
-
-    def apply(self, x: np.ndarray) -> np.ndarray:
-        if self.knots.shape[1]:
-            return np.interp(x, self.knots[0], self.knots[1])
-        return (x - self.mean) / self.std
 
 
 class TableCodec:
@@ -173,13 +113,13 @@ class TableCodec:
         for position, name in enumerate(names):
             series = frame.iloc[:, position]
             series = series if rows is None else series.iloc[rows]
-            column = _find(series, name, tables.said(name), like_array=_is_array(names))
+            column = find_column(series, name, tables.said(name), like_array=_is_array(names))
             columns.append(column)
             if column.kind in KINDS:
-                scalings += _learn(column, series, tables, scale)
+                scalings += _learn(column, series, tables, scale, 0 if rows is None else rows)
         if not any(column.kind in KINDS for column in columns):
-            raise BadInput(f"X has no column to learn from. {' '.join(_left_out(columns))}")
-        return cls(columns, scalings, _left_out(columns))
+            raise BadInput(f"X has no column to learn from. {' '.join(left_out(columns))}")
+        return cls(columns, scalings, left_out(columns))
 
     def _arrange(self) -> None:
         """Where each column stands in the two tensors, and everything that one row should not have to work out."""
@@ -227,45 +167,51 @@ class TableCodec:
         slot = 0
         for column, lookup, cells in zip(self._used, self._lookups, columns, strict=True):
             if column.kind == "category":
-                categories[:, slot] = _slots(cells, lookup, column)
+                categories[:, slot] = slots(cells, lookup, column)
                 if unknown := count - int(np.count_nonzero(categories[:, slot])):
                     self.unseen[column.name] = unknown
             slot += column.slots > 0
+        absent = np.zeros(self.spec.numbers, dtype=np.int64)
         for start in range(0, count, _BLOCK):
             stop = min(start + _BLOCK, count)
-            self._encode_numbers(columns, start, stop, numbers, categories)
+            absent += self._encode_numbers(columns, start, stop, numbers, categories)
+        if absent.any():
+            self._remark_absent(absent)
         return torch.from_numpy(numbers), torch.from_numpy(categories)
 
     def _encode_numbers(
         self, columns: list[Any], start: int, stop: int, numbers: np.ndarray, categories: np.ndarray
-    ) -> None:
-        """Rows start to stop: read, check, scale in float64, fill what is missing, store as float32."""
+    ) -> np.ndarray | int:
+        """Rows start to stop: read, check, scale in float64, fill what is missing, store as float32.
+
+        Gives how many values each number lacked (F,), or 0 where none lacked any.
+        """
         raw = np.empty((self.spec.numbers, stop - start))  # (F, b): a number's values lie side by side
         for column, cells, at in zip(self._used, columns, self._starts, strict=False):
             if column.width:
-                raw[at : at + column.width] = _raw(column, cells[start:stop], start)
+                raw[at : at + column.width] = raw_values(column, cells[start:stop], start)
         missing = None
         if not np.isfinite(raw).all():
-            self._refuse_infinite(raw, start)
+            for column, at in zip(self._used, self._starts, strict=False):
+                refuse_infinite(raw[at : at + column.width], column.name, start)
             missing = np.isnan(raw)
             for at, slot in self._flags.items():
                 categories[start:stop, slot] = missing[at]
-        scaled = (raw - self._mean) / self._std if self._plain else raw
+        scaled = np.clip((raw - self._mean) / self._std, -LARGEST, LARGEST) if self._plain else raw
         for index, knots, heights in self._curves:
             scaled[index] = np.interp(raw[index], knots, heights)
         if missing is not None:
             scaled = np.where(missing, self._fill, scaled)
         numbers[start:stop] = scaled.T
+        return 0 if missing is None else missing.sum(axis=1)
 
-    def _refuse_infinite(self, raw: np.ndarray, start: int) -> None:
-        found = np.argwhere(np.isinf(raw))
-        if len(found):
-            feature, row = found[0]
-            name = self._names[int(np.searchsorted(self._starts, feature, side="right")) - 1]
-            raise BadInput(
-                f"column {name!r} is infinite in row {start + row} ({raw[feature, row]}). Replace infinite values by "
-                "a number, or by NaN for missing."
-            )
+    def _remark_absent(self, absent: np.ndarray) -> None:
+        for column, at in zip(self._used, self._starts, strict=False):
+            if column.width and not column.flagged and absent[at]:
+                self.remarks.append(
+                    f"column {column.name!r} has {absent[at]:,} missing values, training had none; the centre of the "
+                    "training rows stands in for them."
+                )
 
     def _cells(self, frame: pd.DataFrame | np.ndarray) -> list[Any]:
         """The used columns, each as something that can be sliced by rows: an array, a Series or a list."""
@@ -308,11 +254,11 @@ class TableCodec:
     def sample(self, count: int, seed: int) -> Any:
         """Made-up rows from the ranges and vocabularies, unknown and missing values among them; no user's row."""
         rng = np.random.Generator(np.random.Philox(seed))
-        return pd.DataFrame({column.name: _made_up(column, count, rng) for column in self._used})
+        return pd.DataFrame({column.name: made_up(column, count, rng) for column in self._used})
 
     def description(self) -> list[dict[str, str]]:
         """One dict a column (name, kind, detail) for people to read."""
-        return [{"name": c.name, "kind": c.kind, "detail": _detail(c)} for c in self.columns]
+        return [{"name": c.name, "kind": c.kind, "detail": detail(c)} for c in self.columns]
 
     def state(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         """What `restore` needs: values for JSON, and arrays by name."""
@@ -327,21 +273,13 @@ class TableCodec:
     @classmethod
     def restore(cls, state: Mapping[str, Any], arrays: Mapping[str, Any]) -> TableCodec:
         """The codec whose `state` this is; it encodes to the same bits."""
-        if "width" in state:
-            return SparseCodec(int(state["width"]), np.asarray(arrays["scale"]), np.asarray(arrays["density"]))
-        known = {f.name for f in fields(Column)}
-        columns = [Column(**{key: value for key, value in c.items() if key in known}) for c in state["columns"]]
-        array = {name: np.asarray(values) for name, values in arrays.items()}
-        cuts = {name: np.cumsum(array[f"{name}_sizes"])[:-1] for name in ("knots", "edges")}
-        knots, edges = (np.split(array[name], cuts[name]) for name in ("knots", "edges"))
-        count = sum(column.width for column in columns)
-        scalings = [
-            Scaling(
-                float(array["mean"][i]), float(array["std"][i]), float(array["fill"][i]), knots[i].T.copy(), edges[i]
-            )
-            for i in range(count)
-        ]
-        return cls(columns, scalings, state.get("warnings", ()))
+        try:
+            if "width" in state:
+                return SparseCodec(int(state["width"]), np.asarray(arrays["scale"]), np.asarray(arrays["density"]))
+            columns = [Column(**column) for column in state["columns"]]
+            return cls(columns, _stored_scalings(arrays, sum(c.width for c in columns)), state["warnings"])
+        except (KeyError, IndexError, TypeError, ValueError) as error:
+            raise BadInput(f"the stored columns of the table do not fit together ({error}).") from error
 
 
 class SparseCodec(TableCodec):
@@ -364,7 +302,7 @@ class SparseCodec(TableCodec):
         return cls(table.shape[1], np.where(used, largest, 1.0), density)
 
     def encode(self, frame: Any) -> tuple[Tensor | Sparse, Tensor]:
-        """The numbers as `Sparse` (B, F) and no categories (B, 0)."""
+        """The numbers as `Sparse` (B, F) and no categories (B, 0); a dense table is taken too."""
         table = frame if sparse.issparse(frame) else sparse.csr_matrix(np.asarray(frame, dtype=np.float64))
         table = table.tocsr()
         if table.shape[1] != self.width:
@@ -396,7 +334,12 @@ class SparseCodec(TableCodec):
         return {"width": self.width}, {"scale": self.scale, "density": self.density}
 
 
-# ------------------------------------------------------------------------------------------------ kinds of columns
+def _stored_scalings(arrays: Mapping[str, Any], count: int) -> list[Scaling]:
+    array = {name: np.asarray(values) for name, values in arrays.items()}
+    cuts = {name: np.cumsum(array[f"{name}_sizes"])[:-1] for name in ("knots", "edges")}
+    knots, edges = (np.split(array[name], cuts[name]) for name in ("knots", "edges"))
+    mean, std, fill = (array[name].tolist() for name in ("mean", "std", "fill"))
+    return [Scaling(mean[i], std[i], fill[i], knots[i].T.copy(), edges[i]) for i in range(count)]
 
 
 def _as_table(frame: Any) -> Any:
@@ -408,172 +351,26 @@ def _is_array(names: Sequence[str]) -> bool:
     return bool(names) and names[0] == "x0" and names[-1] == f"x{len(names) - 1}"
 
 
-def _find(series: pd.Series, name: str, said: str | None, *, like_array: bool) -> Column:
-    """The column's kind, as said by the user or as found in its training rows."""
-    column = Column(name, said or "", str(series.dtype))
-    if said == "drop":
-        return column
-    if len(series) and series.isna().all():
-        column.kind = "all missing"
-        return column
-    if said == "date" or (not said and _looks_like_dates(series, column)):
-        column.kind = "date"
-    if not column.kind:
-        column.kind = _find_kind(series, name, like_array)
-    if column.kind == "date" and not _is_datetime(series):
-        column.form = _date_form(series, name)
-    return column
-
-
-def _find_kind(series: pd.Series, name: str, like_array: bool) -> str:
-    dtype = series.dtype
-    if isinstance(dtype, pd.CategoricalDtype) or pd.api.types.is_bool_dtype(dtype):
-        return "constant" if series.nunique(dropna=False) == 1 else "category"
-    if pd.api.types.is_complex_dtype(dtype):
-        raise BadInput(f"Complex data not supported: column {name!r}. Give real and imaginary parts apart.")
-    if pd.api.types.is_numeric_dtype(dtype) or pd.api.types.is_timedelta64_dtype(dtype):
-        return "number" if like_array else _kind_of_numbers(series, name)
-    return _kind_of_objects(series, name)
-
-
-def _kind_of_numbers(series: pd.Series, name: str) -> str:
-    low, high = series.min(), series.max()
-    if low == high and not series.isna().any():
-        return "constant"
-    count = len(series)
-    if count >= _ENOUGH and pd.api.types.is_integer_dtype(series.dtype):
-        consecutive = int(high) - int(low) == count - 1
-        if (consecutive or _named_like_identifier(name)) and series.is_unique:
-            return "identifier"
-    return "number"
-
-
-def _named_like_identifier(name: str) -> bool:
-    snake = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
-    return _IDENTIFIER.match(snake) is not None
-
-
-def _kind_of_objects(series: pd.Series, name: str) -> str:
-    """The kind of a column of strings or of mixed Python values."""
-    inferred = pd.api.types.infer_dtype(series, skipna=True)
-    if inferred in ("floating", "integer", "mixed-integer-float", "decimal"):
-        return "number"
-    values = series.dropna()
-    try:
-        uniques = pd.unique(values)
-    except TypeError:
-        row = int(np.flatnonzero([not _hashable(value) for value in series])[0])
-        found = type(series.iloc[row]).__name__
-        raise Unsupported(
-            f"column {name!r} holds a {found} in row {row}; every argument must be a string or a number (a cell of "
-            "its own for each value)."
-        ) from None
-    if len(uniques) == 1:
-        return "constant" if len(values) == len(series) else "category"
-    if inferred != "string":
-        return "category"
-    if _numeric_strings(uniques):
-        return "number"
-    share = len(uniques) / len(values)
-    if share > 0.5 and _wordy(uniques):
-        return "text"
-    return "identifier" if share >= 0.95 and len(values) >= _ENOUGH else "category"
-
-
-def _hashable(value: Any) -> bool:
-    try:
-        hash(value)
-    except TypeError:
-        return False
-    return True
-
-
-def _numeric_strings(uniques: Any) -> bool:
-    """Numbers written as text; not codes such as 00501, whose zeros mean something."""
-    codes = any(len(text) > 1 and text[0] == "0" and text.isdigit() for text in uniques[:1_000])
-    return not codes and bool(pd.to_numeric(pd.Series(uniques), errors="coerce").notna().all())
-
-
-def _wordy(uniques: Any) -> bool:
-    """Whether values read like sentences: four words on average, Han characters counting half a word each."""
-    some = uniques[:1_000]
-    words = sum(sum(len(run) / 2 if run[0] >= "\u3400" else 1 for run in _WORDS.findall(text)) for text in some)
-    return bool(words >= 4 * len(some))
-
-
-def _is_datetime(series: pd.Series) -> bool:
-    return bool(pd.api.types.is_datetime64_any_dtype(series.dtype))
-
-
-def _looks_like_dates(series: pd.Series, column: Column) -> bool:
-    if _is_datetime(series):
-        return True
-    if pd.api.types.is_numeric_dtype(series.dtype) or isinstance(series.dtype, pd.CategoricalDtype):
-        return False
-    inferred = pd.api.types.infer_dtype(series, skipna=True)
-    if inferred in ("date", "datetime", "datetime64"):
-        return True
-    if inferred != "string":
-        return False
-    some = series.dropna().iloc[:100]
-    if not all(_DATE.match(text) for text in some):
-        return False
-    try:
-        _date_form(series, column.name)
-    except BadInput:
-        return False
-    return True
-
-
-def _date_form(series: pd.Series, name: str) -> str | None:
-    """The way these dates are written: the first reading under which every value is a date."""
-    texts = pd.Series(pd.unique(series.dropna()))
-    if pd.api.types.infer_dtype(texts) != "string":
-        return None
-    guesses = [pd.tseries.api.guess_datetime_format(texts.iloc[0], dayfirst=dayfirst) for dayfirst in (False, True)]
-    for form in (*guesses, "ISO8601", "mixed"):
-        if form and pd.to_datetime(texts, errors="coerce", format=form, utc=True).notna().all():
-            return str(form)
-    bad = texts[pd.to_datetime(texts, errors="coerce", format="mixed", utc=True).isna()]
-    raise BadInput(f"column {name!r} is read as dates, but {bad.iloc[0]!r} is none. Write dates as 2026-01-31.")
-
-
-def _left_out(columns: Sequence[Column]) -> list[str]:
-    """A sentence for each reason to leave columns out."""
-    reasons = {
-        "identifier": "because each row has a value of its own, which cannot carry over to new rows",
-        "constant": "because all rows have the same value",
-        "all missing": "because all values are missing",
-    }
-    sentences = []
-    for kind, reason in reasons.items():
-        names = [column.name for column in columns if column.kind == kind]
-        if names:
-            word, verb = ("column", "was") if len(names) == 1 else ("columns", "were")
-            sentences.append(f"{word} {listed(map(repr, names))} {verb} left out {reason}.")
-    return sentences
-
-
-# ------------------------------------------------------------------------------------- learning from training rows
-
-
-def _learn(column: Column, series: pd.Series, tables: Tables, scale: str) -> list[Scaling]:
+def _learn(column: Column, series: pd.Series, tables: Tables, scale: str, origin: Origin) -> list[Scaling]:
     """Fill in what the column's kind needs, and give the scaling of each number it becomes."""
     if column.kind == "category":
-        column.values = _vocabulary(series, tables)
+        column.values = vocabulary(series, tables.rare, tables.max_categories)
         return []
     if column.kind == "text":
-        column.values = _telling_words(series, tables.max_words)
+        column.values = telling_words(series, tables.max_words)
+        if not column.values:  # no letter in any text
+            column.kind = "constant"
+            return []
     if column.kind == "date":
-        days = _seconds(column, series, 0) / 86_400
+        days = seconds(column, series, origin) / 86_400
         column.clock = bool(np.any(days[np.isfinite(days)] % 1))
     column.flagged = bool(series.isna().any())
-    if column.kind == "number":
-        raw = _raw(column, series, 0)
-    else:
-        raw = _raw(column, series.iloc[_some(len(series), _DOCUMENTS)], 0)
-    column.low, column.high = _range(raw[0] if len(raw) else np.empty(0), column)
-    return [_scaling(raw[i], _scale_of(column, i, scale), tables.bins, column.name) for i in range(column.width)]
+    if column.kind == "text":
+        series = series.iloc[some(len(series), DOCUMENTS)]
+    raw = raw_values(column, series, origin)
+    refuse_infinite(raw, column.name, origin)
+    column.low, column.high = usual_range(raw[0] if len(raw) else np.empty(0), whole=column.whole)
+    return [fit_scaling(raw[i], _scale_of(column, i, scale), tables.bins) for i in range(column.width)]
 
 
 def _scale_of(column: Column, index: int, scale: str) -> str:
@@ -581,248 +378,6 @@ def _scale_of(column: Column, index: int, scale: str) -> str:
     if column.kind == "date" and index > 0:
         return "none"
     return "standard" if column.kind == "text" and scale == "quantile" else scale
-
-
-def _some(count: int, most: int) -> np.ndarray | slice:
-    """Positions of at most `most` rows, evenly spread."""
-    return slice(None) if count <= most else np.linspace(0, count - 1, most).astype(np.int64)
-
-
-def _range(raw: np.ndarray, column: Column) -> tuple[float, float]:
-    known = raw[_some(len(raw), _SAMPLE)]
-    known = known[np.isfinite(known)]
-    if not len(known):
-        return 0.0, 1.0
-    low, high = np.quantile(known, [0.01, 0.99])
-    if column.kind == "number" and "int" in column.dtype.lower():
-        low, high = np.floor(low), np.ceil(high)
-    return float(low), float(high)
-
-
-def _scaling(raw: np.ndarray, scale: str, bins: int, name: str) -> Scaling:
-    """From the raw values of the training rows (NaN = missing)."""
-    if np.isinf(raw).any():
-        row = int(np.flatnonzero(np.isinf(raw))[0])
-        raise BadInput(
-            f"column {name!r} is infinite in training row {row} ({raw[row]}). Replace infinite values by a number, or "
-            "by NaN for missing."
-        )
-    known = raw[~np.isnan(raw)]
-    values, counts = np.unique(known[_some(len(known), _SAMPLE)], return_counts=True)
-    scaling = Scaling()
-    if scale == "quantile":
-        scaling.knots = _knots(values, counts)
-    elif scale == "standard":
-        scaling.mean, scaling.std = _moments(known)
-    else:
-        scaling.fill = _moments(known)[0]
-    scaling.edges = _edges(scaling.apply(values), counts, bins)
-    return scaling
-
-
-def _moments(known: np.ndarray) -> tuple[float, float]:
-    """Mean and standard deviation; 1 where all values agree, as far as float64 can tell."""
-    mean = float(known.mean())
-    std = float(np.sqrt(np.mean((known - mean) ** 2)))
-    tiny = 10 * np.finfo(np.float64).eps * max(abs(mean), np.finfo(np.float64).tiny)
-    return (mean, std) if std > tiny and np.isfinite(std) else (mean if np.isfinite(mean) else 0.0, 1.0)
-
-
-def _evenly(counts: np.ndarray, most: int) -> np.ndarray:
-    """At most `most` of the distinct values, first and last among them, with equal shares of rows between them.
-
-    A value counts for no more than its fair share, so that one value in most rows does not hide all others.
-    """
-    if len(counts) <= most:
-        return np.arange(len(counts))
-    share = np.minimum(counts, counts.sum() / most)
-    place = np.cumsum(share) - share / 2
-    chosen = np.searchsorted(place, np.linspace(place[0], place[-1], most))
-    return np.unique(np.clip(chosen, 0, len(counts) - 1))
-
-
-def _knots(values: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    """Distinct values and their places on a normal distribution (2, Q): the middles of their ranks."""
-    chosen = _evenly(counts, _KNOTS)
-    ranks = (np.cumsum(counts) - counts / 2) / counts.sum()
-    return np.stack([values[chosen], ndtri(ranks[chosen])])
-
-
-def _edges(scaled: np.ndarray, counts: np.ndarray, bins: int) -> np.ndarray:
-    """Rising quantiles, at least two, exact in float32."""
-    edges = np.unique(scaled[_evenly(counts, bins + 1)].astype(np.float32))
-    if len(edges) == 1:
-        edges = np.array([edges[0], edges[0] + max(1, abs(edges[0]))], dtype=np.float32)
-    return edges.astype(np.float64)
-
-
-def _vocabulary(series: pd.Series, tables: Tables) -> list[str]:
-    """The values that get a slot, most frequent first, equal counts in order of the text."""
-    codes, uniques = _factorise(series, series.name)
-    counts: Counter[str] = Counter()
-    for value, count in zip(uniques, np.bincount(codes[codes >= 0], minlength=len(uniques)), strict=True):
-        counts[_key(value)] += int(count)
-    kept = [(count, value) for value, count in counts.items() if count > tables.rare]
-    kept.sort(key=lambda pair: (-pair[0], pair[1]))
-    return [value for _, value in kept[: tables.max_categories]]
-
-
-def _telling_words(series: pd.Series, most: int) -> list[str]:
-    """Words found in many texts but not in all: those whose presence varies most."""
-    texts = series.iloc[_some(len(series), _DOCUMENTS)].dropna()
-    counts = Counter(word for text in texts for word in set(_words(str(text))))
-    varied = sorted(counts, key=lambda word: (-counts[word] * (len(texts) - counts[word]), word))
-    return [word for word in varied[:most] if counts[word] > 1] or varied[:1]
-
-
-# ---------------------------------------------------------------------------------------------- reading of columns
-
-
-def _raw(column: Column, cells: Any, start: int) -> np.ndarray:
-    """What a column becomes before scaling, (width, b) float64, NaN = missing; `start` counts rows in messages."""
-    match column.kind:
-        case "number":
-            return _floats(column, cells, start)[None]
-        case "date":
-            return _phases(_seconds(column, cells, start) / 86_400, column.clock)
-    return _word_counts(column, cells)
-
-
-def _floats(column: Column, cells: Any, start: int) -> np.ndarray:
-    if isinstance(cells, pd.Series):
-        if pd.api.types.is_timedelta64_dtype(cells.dtype):
-            return cells.dt.total_seconds().to_numpy(dtype=np.float64)
-        if isinstance(cells.dtype, np.dtype) and cells.dtype.kind in "iufb":
-            return cells.to_numpy(dtype=np.float64)
-        if pd.api.types.is_numeric_dtype(cells.dtype):
-            return cells.to_numpy(dtype=np.float64, na_value=np.nan)
-    elif cells.dtype.kind in "iufb":
-        return np.asarray(cells, dtype=np.float64)
-    else:
-        try:
-            return cells.astype(np.float64)
-        except (TypeError, ValueError):
-            cells = pd.Series(cells)
-    if pd.api.types.infer_dtype(cells, skipna=True) in ("timedelta", "timedelta64"):
-        return pd.to_timedelta(cells).dt.total_seconds().to_numpy(dtype=np.float64)
-    numbers = pd.to_numeric(cells.astype(object), errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
-    wrong = np.flatnonzero(np.isnan(numbers) & cells.notna().to_numpy())
-    if len(wrong):
-        row = int(wrong[0])
-        raise BadInput(
-            f"column {column.name!r} holds numbers, but row {start + row} has {cells.iloc[row]!r}. Correct it, or "
-            "leave it empty for missing."
-        )
-    return numbers
-
-
-def _seconds(column: Column, cells: Any, start: int) -> np.ndarray:
-    """Seconds since 1970 in UTC."""
-    series = pd.Series(cells)
-    times = pd.to_datetime(series, errors="coerce", format=column.form, utc=True)
-    wrong = np.flatnonzero((times.isna() & series.notna()).to_numpy())
-    if len(wrong):
-        row = int(wrong[0])
-        raise BadInput(
-            f"column {column.name!r} holds dates, but row {start + row} has {series.iloc[row]!r}. Write it as the "
-            "others, or leave it empty for missing."
-        )
-    micros = times.dt.tz_localize(None).to_numpy(dtype="datetime64[us]")
-    return np.where(np.isnat(micros), np.nan, micros.astype(np.int64) / 1e6)
-
-
-def _phases(days: np.ndarray, clock: bool) -> np.ndarray:
-    """Days since 1970 and where in the year, the week (and the day) they lie, as points on circles (5 or 7, b)."""
-    turns = [days / _YEAR, days / 7, days] if clock else [days / _YEAR, days / 7]
-    circles = [wave(2 * np.pi * (turn % 1)) for turn in turns for wave in (np.sin, np.cos)]
-    return np.stack([days, *circles])
-
-
-def _words(text: str) -> list[str]:
-    """Lower-case words; runs of Han characters as overlapping pairs, since no blanks divide their words."""
-    words = []
-    for run in _WORDS.findall(text.lower()):
-        words += [run[i : i + 2] for i in range(max(1, len(run) - 1))] if run[0] >= "\u3400" else [run]
-    return words
-
-
-def _word_counts(column: Column, cells: Any) -> np.ndarray:
-    places = {word: index for index, word in enumerate(column.values)}
-    counts = np.zeros((len(column.values), len(cells)))
-    for row, text in enumerate(cells):
-        if _missing(text):
-            counts[:, row] = np.nan
-            continue
-        for word in _words(str(text)):
-            if (place := places.get(word)) is not None:
-                counts[place, row] += 1
-    return np.log1p(counts)
-
-
-def _missing(value: Any) -> bool:
-    return value is None or value is pd.NA or value != value
-
-
-def _key(value: Any) -> str:
-    """One spelling a value: 1, 1.0, np.int64(1) and "1" are the same category, as files tell them apart at will."""
-    if isinstance(value, str):
-        return value
-    if isinstance(value, (float, np.floating)) and value.is_integer():
-        return str(int(value))
-    return str(value)
-
-
-def _factorise(series: pd.Series, name: Any) -> tuple[np.ndarray, Any]:
-    try:
-        return pd.factorize(series, use_na_sentinel=True)
-    except TypeError as error:
-        raise Unsupported(f"column {str(name)!r} holds values that are no categories ({error}).") from error
-
-
-def _slots(cells: Any, lookup: dict[str, int], column: Column) -> np.ndarray | list[int]:
-    if not isinstance(cells, pd.Series):
-        return [MISSING if _missing(v) else lookup.get(v if type(v) is str else _key(v), UNKNOWN) for v in cells]
-    codes, uniques = _factorise(cells, column.name)
-    table = [lookup.get(_key(value), UNKNOWN) for value in uniques]
-    return np.array([*table, MISSING], dtype=np.int64)[codes]  # code -1 = missing
-
-
-# ------------------------------------------------------------------------------------------------------- made-up rows
-
-
-def _made_up(column: Column, count: int, rng: np.random.Generator) -> Any:
-    gaps = rng.random(count) < (0.1 if column.flagged or column.kind == "category" else 0.0)
-    match column.kind:
-        case "category":
-            names = np.array([*column.values, "?"], dtype=object)  # "?": a value without a slot, in all likelihood
-            made: Any = pd.Series(names[rng.integers(0, len(names), count)], dtype=object)
-        case "text":
-            chosen = rng.integers(0, len(column.values), (count, 8))
-            made = pd.Series([" ".join(column.values[word] for word in row) for row in chosen], dtype=object)
-        case "date":
-            days = rng.uniform(column.low, column.high, count)
-            made = pd.Series(pd.to_datetime((days if column.clock else np.floor(days)) * 86_400, unit="s"))
-        case _:
-            values = rng.uniform(column.low, column.high, count)
-            made = pd.Series(np.round(values) if "int" in column.dtype.lower() else values)
-    return made.mask(gaps) if gaps.any() else made
-
-
-def _detail(column: Column) -> str:
-    flag = ", missing values flagged" if column.flagged else ""
-    match column.kind:
-        case "number":
-            return f"{column.low:.6g} to {column.high:.6g}{flag}"
-        case "category":
-            return (
-                f"{len(column.values):,} values: {listed(column.values, 5)}" if column.values else "no frequent value"
-            )
-        case "date":
-            days = (np.datetime64(int(day), "D") for day in (column.low, column.high))
-            return " to ".join(map(str, days)) + flag
-        case "text":
-            return f"{len(column.values)} words: {listed(column.values, 5)}{flag}"
-    return "left out"
 
 
 def _check_sparse(table: Any) -> None:

@@ -137,7 +137,7 @@ class LabelCodec:
             return self._encode_sets(y)
         table, names = _columns(y)
         if table.shape[1] != len(self.classes):
-            raise BadInput(f"y must have {len(self.classes)} columns. Received: {table.shape[1]}.")
+            raise BadInput(f"y must have {_counted(len(self.classes))}. Received: {table.shape[1]}.")
         ids = np.full(table.shape, GAP, dtype=np.int64)
         for index, classes in enumerate(self.classes):
             ids[:, index] = self._ids(table[:, index], classes, "y" if self.single else f"column {names[index]!r} of y")
@@ -148,7 +148,11 @@ class LabelCodec:
         if self.single or self.labels is not None:
             _refuse_gaps(gaps, "label")
         ids = np.full(len(column), GAP, dtype=np.int64)
-        ids[~gaps] = pd.Index(classes.tolist()).get_indexer(pd.Index(column[~gaps].tolist()))
+        known = column[~gaps]
+        if classes.dtype.kind in "if" and known.dtype.kind in "biuf":
+            ids[~gaps] = pd.Index(classes).get_indexer(pd.Index(known.astype(classes.dtype)))
+        else:
+            ids[~gaps] = pd.Index(classes.tolist()).get_indexer(pd.Index(known.tolist()))
         unknown = np.flatnonzero((ids == GAP) & ~gaps)
         if len(unknown):
             first = column[unknown[0]]
@@ -159,11 +163,12 @@ class LabelCodec:
         return ids
 
     def _encode_sets(self, y: Any) -> Tensor:
-        if _set_form(y) is None:
+        rows = _collections(y)
+        if rows is None:
             raise BadInput("y must be a list of sets of labels, as in training.")
         place = {label: index for index, label in enumerate(np.asarray(self.labels).tolist())}
-        ids = np.zeros((len(y), len(place)), dtype=np.int64)
-        for row, labels in enumerate(y):
+        ids = np.zeros((len(rows), len(place)), dtype=np.int64)
+        for row, labels in enumerate(rows):
             for label in labels:
                 if label not in place:
                     hint = suggest(label, place)
@@ -230,7 +235,7 @@ class NumberCodec:
         """(n, J) float32 in units of the training answers' spread, NaN = gap (only where J > 1)."""
         table, names = _columns(y)
         if table.shape[1] != len(self.names):
-            raise BadInput(f"y must have {len(self.names)} columns. Received: {table.shape[1]}.")
+            raise BadInput(f"y must have {_counted(len(self.names))}. Received: {table.shape[1]}.")
         return torch.from_numpy(((_numbers(table, names) - self.mean) / self.std).astype(np.float32))
 
     def decode(self, scaled: Any) -> Any:
@@ -311,20 +316,24 @@ def _set_form(y: Any) -> str | None:
 
     Lists of equal length that hold numbers only are rows of an array; lists of text are sets, whatever their length.
     """
-    if isinstance(y, (np.ndarray, pd.Series)) and y.dtype.kind == "O" and y.ndim == 1:
-        y = list(y)
-    if not isinstance(y, (list, tuple)) or not y or not all(_is_collection(row) for row in y):
+    rows = _collections(y)
+    if not rows:
         return None
-    if isinstance(y[0], (list, tuple)):
-        even = len({len(row) for row in y}) == 1
-        text = any(isinstance(label, str) for row in y for label in row)
+    if isinstance(rows[0], (list, tuple)):
+        even = len(rows[0]) > 0 and len({len(row) for row in rows}) == 1
+        text = any(isinstance(label, str) for row in rows for label in row)
         if even and not text:
             return None
-    return type(y[0]).__name__
+    return type(rows[0]).__name__
 
 
-def _is_collection(row: Any) -> bool:
-    return isinstance(row, (list, tuple, set, frozenset))
+def _collections(y: Any) -> list[Any] | None:
+    """The rows, where each is a list, tuple or set."""
+    if isinstance(y, (np.ndarray, pd.Series)) and y.dtype.kind == "O" and y.ndim == 1:
+        y = y.tolist()
+    if isinstance(y, (list, tuple)) and all(isinstance(row, (list, tuple, set, frozenset)) for row in y):
+        return list(y)
+    return None
 
 
 def _is_indicator(table: np.ndarray) -> bool:
@@ -401,6 +410,10 @@ def _check_soft(table: np.ndarray) -> None:
 def _shown(value: Any) -> str:
     """As Python writes it, without numpy's type around it."""
     return repr(value.item() if isinstance(value, np.generic) else value)
+
+
+def _counted(columns: int) -> str:
+    return "one column" if columns == 1 else f"{columns} columns"
 
 
 def _more(count: int) -> str:

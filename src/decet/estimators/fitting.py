@@ -8,7 +8,6 @@ number of epochs and gives the calibration answers, then one fit uses all rows.
 from __future__ import annotations
 
 import hashlib
-import json
 import shutil
 import time
 import warnings
@@ -22,22 +21,20 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from scipy import sparse
-from sklearn.utils.multiclass import check_classification_targets
 
 from decet import artifact
-from decet.contracts import LabelSpec, Learner, Sparse, Stage
+from decet.contracts import LabelSpec, Learner, Sparse, Stage, joined
 from decet.data.quality import quality, repeated_rows
-from decet.data.resident import Resident, moved
+from decet.data.resident import Resident, moved, taken
 from decet.data.splits import folds, split
-from decet.data.targets import LabelCodec, NumberCodec, fit_labels, fit_numbers
+from decet.data.targets import LabelCodec, NumberCodec, check_learnable, fit_labels, fit_numbers
 from decet.errors import BadInput, check_range, suggest
 from decet.estimators.base import BULK, Cell, DataWarning, Estimator, Given, answers_of
-from decet.tasks.classify import Classify
+from decet.tasks.classify import Classifier, Classify
 from decet.training.checkpoint import read_tree, write_tree
 from decet.training.loop import CHECKPOINT, OnEpoch, Outcome, train
 from decet.training.progress import Quiet, Show
 from decet.training.recipe import FALLBACK, Recipe
-from decet.contracts import joined
 
 Array = NDArray[Any]
 LARGE = 5_000  # rows from which validation and calibration rows are set aside
@@ -97,7 +94,7 @@ class _Fit:
         self.count = given.rows.shape[0]
 
     def run(self) -> None:
-        self.answer = self._fit_answer(np.arange(self.count))
+        self.answer = self._fit_answer()
         self.target = self.answer.encode(self.given.answers)
         self._check_metric()
         weight = self._weights()
@@ -110,8 +107,8 @@ class _Fit:
         if calibration is not None:
             choice.answers = self._answers(learner, calibration)
             choice.target = self.target.numpy()[calibration]
-        if choice.answers is not None and isinstance(self.asked, Classify) and choice.target is not None:
-            learner.calibrate(choice.answers, choice.target)  # type: ignore[operator]
+        if choice.answers is not None and choice.target is not None and isinstance(learner, Classifier):
+            learner.calibrate(choice.answers, choice.target)
         if validation is not None:
             choice.metrics = self._metrics(self._answers(learner, validation), self.target.numpy()[validation])
         elif self.call.validation is not None:
@@ -125,14 +122,13 @@ class _Fit:
 
     # ------------------------------------------------------------------------------------- answers and rows
 
-    def _fit_answer(self, rows: Array) -> LabelCodec | NumberCodec:
+    def _fit_answer(self) -> LabelCodec | NumberCodec:
         y = self.given.answers
         if not isinstance(self.asked, Classify):
             return fit_numbers(y)
-        soft = _is_soft(y)
-        if not soft and not _is_set(y):
-            check_classification_targets(_flat(y)) if np.ndim(_flat(y)) == 1 else None
-        return fit_labels(y, soft=soft)
+        codec = fit_labels(y, soft=_is_soft(y))
+        check_learnable(codec, y)
+        return codec
 
     def _check_metric(self) -> None:
         name = self.estimator.recipe.metric if self.estimator.recipe is not None else None
@@ -203,6 +199,7 @@ class _Fit:
 
     def _data_notes(self, rows: Array) -> None:
         self.codec = self._inputs().fit(self.given.rows, None if len(rows) == self.count else rows)
+        self.encoded = self.codec.encode(self.given.rows)
         frame = self.given.rows
         if not sparse.issparse(frame):
             self.notes += [*self.codec.warnings, *quality(frame, self.given.answers, self.codec)]
@@ -241,8 +238,7 @@ class _Fit:
         self, rows: Array, weight: Array | None, choice: Choice, validation: Array | None
     ) -> tuple[Learner, Outcome]:
         """The fit that is kept."""
-        self.codec, started_from = self._start_codec()
-        self.encoded = self.codec.encode(self.given.rows)
+        started_from = self._start()
         learner, self.family, recipe = self._learner(self.codec, len(rows), self.seed)
         self.taken = 0 if started_from is None else _take_weights(learner, started_from)
         check = None
@@ -272,27 +268,25 @@ class _Fit:
         )
         return learner, outcome
 
-    def _start_codec(self) -> tuple[Any, Estimator | None]:
-        """The encoding of the model to go on from, where it fits these columns; else the one just learned."""
+    def _start(self) -> Estimator | None:
+        """The model to go on from; its encoding is kept where it fits these columns."""
         if self.call.start is None:
-            return self.codec, None
+            return None
         from decet.estimators.saved import load
 
-        before = load(self.call.start)
+        before: Any = load(self.call.start)
         if type(before.codec_) is type(self.codec):
             try:
-                before.codec_.encode(self.given.rows)
-                return before.codec_, before
+                self.encoded = before.codec_.encode(self.given.rows)
+                self.codec = before.codec_
             except BadInput:
                 pass  # other columns: the new encoding, and whatever weights still agree
-        return self.codec, before
+        return before
 
     def _check(
         self, inputs: Any, rows: Array | None, truth: Array, recipe: Recipe, keep: list[Array] | None = None
     ) -> Callable[[Learner], dict[str, float]]:
         """A `Stage.validate` for held-out rows: the monitored metric, the task's first, and their score."""
-        from decet.data.resident import taken
-
         held = inputs if rows is None else taken(inputs, torch.as_tensor(rows))
         target = truth if rows is None else truth[rows]
         name = recipe.metric or next(iter(self.asked.higher))
@@ -317,10 +311,10 @@ class _Fit:
             saved = read_tree(path)
             if saved["identity"] == identity:
                 answers = saved["answers"].numpy()
-                return Choice(saved["epochs"], answers, self.target.numpy(), self._metrics(answers, self.target.numpy()))
-        parts = folds(
-            self.count, FOLDS, seed=self.seed, labels=self._labels(), groups=self.groups, order=self.order
-        )
+                return Choice(
+                    saved["epochs"], answers, self.target.numpy(), self._metrics(answers, self.target.numpy())
+                )
+        parts = folds(self.count, FOLDS, seed=self.seed, labels=self._labels(), groups=self.groups, order=self.order)
         scores: list[list[float]] = []
         kept: list[list[Array]] = []
         for number, (rows, held) in enumerate(parts):
@@ -341,9 +335,7 @@ class _Fit:
             write_tree(path, {"identity": identity, "epochs": epochs, "answers": torch.from_numpy(answers)})
         return Choice(epochs, answers, target, self._metrics(answers, target))
 
-    def _fold(
-        self, number: int, rows: Array, held: Array, weight: Array | None
-    ) -> tuple[list[float], list[Array]]:
+    def _fold(self, number: int, rows: Array, held: Array, weight: Array | None) -> tuple[list[float], list[Array]]:
         """Score and held-out answers after each epoch of one fold."""
         codec = self._inputs().fit(self.given.rows, rows)
         inputs = codec.encode(self.given.rows)
@@ -372,8 +364,6 @@ class _Fit:
     # ------------------------------------------------------------------------------------------------ results
 
     def _answers(self, learner: Learner, rows: Array) -> Array:
-        from decet.data.resident import taken
-
         return answers_of(learner, taken(self.encoded, torch.as_tensor(rows)), self.device, BULK)
 
     def _metrics(self, answers: Array, target: Array, only: tuple[str, ...] | None = None) -> dict[str, float | None]:
@@ -401,25 +391,25 @@ class _Fit:
         """A digest of the encoded rows and answers: equal for equal data."""
         if not hasattr(self, "digest"):
             digest = hashlib.sha256()
-            for tensor in [*_tensors(self.codec.encode(self.given.rows)), self.target]:
-                digest.update(memoryview(np.ascontiguousarray(tensor.numpy())).cast("B") if tensor.numel() else b"")
+            for tensor in [*_tensors(self.encoded), self.target]:
+                digest.update(np.ascontiguousarray(tensor.numpy()).view(np.uint8).data if tensor.numel() else b"")
             self.digest = digest.hexdigest()
         return self.digest
 
     def _keep(self, learner: Learner, outcome: Outcome, choice: Choice) -> None:
         """What was learned, as attributes with a trailing underscore."""
         estimator = self.estimator
-        estimator.learner_ = learner.eval()  # type: ignore[attr-defined]
-        estimator.device_ = self.device  # type: ignore[attr-defined]
-        estimator.codec_, estimator.answer_ = self.codec, self.answer  # type: ignore[attr-defined]
-        estimator.target_names_ = self.given.targets  # type: ignore[attr-defined]
-        estimator.family_, estimator.recipe_ = self.family, self.recipe  # type: ignore[attr-defined]
-        estimator.history_, estimator.plan_ = outcome.history, outcome.plan  # type: ignore[attr-defined]
-        estimator.metrics_ = choice.metrics  # type: ignore[attr-defined]
-        estimator.warnings_ = self.notes  # type: ignore[attr-defined]
-        estimator.interrupted_ = outcome.interrupted  # type: ignore[attr-defined]
-        estimator.taken_ = self.taken  # type: ignore[attr-defined]
-        estimator.provenance_ = {  # type: ignore[attr-defined]
+        estimator.learner_ = learner.eval()
+        estimator.device_ = self.device
+        estimator.codec_, estimator.answer_ = self.codec, self.answer
+        estimator.target_names_ = self.given.targets
+        estimator.family_, estimator.recipe_ = self.family, self.recipe
+        estimator.history_, estimator.plan_ = outcome.history, outcome.plan
+        estimator.metrics_ = choice.metrics
+        estimator.warnings_ = self.notes
+        estimator.interrupted_ = outcome.interrupted
+        estimator.taken_ = self.taken
+        estimator.provenance_ = {
             "data": self.given.source,
             "fingerprint": self._fingerprint(),
             "rows": self.count,
@@ -430,7 +420,7 @@ class _Fit:
         }
         if isinstance(self.answer, LabelCodec):
             classes = self.answer.classes
-            estimator.classes_ = classes[0] if len(classes) == 1 else classes  # type: ignore[attr-defined]
+            estimator.classes_ = classes[0] if len(classes) == 1 else classes
         if outcome.interrupted:
             warnings.warn("training was interrupted; the best weights so far are kept.", DataWarning, stacklevel=6)
 
@@ -446,7 +436,7 @@ def _check_free(out: Path, resume: bool) -> None:
 
 def _take_weights(learner: Learner, before: Estimator) -> int:
     """Copy every tensor whose name and shape agree; how many did."""
-    known = before.learner_.state_dict()  # type: ignore[attr-defined]
+    known = before.learner_.state_dict()
     own = learner.state_dict()
     agree = {name: known[name] for name, t in own.items() if name in known and known[name].shape == t.shape}
     learner.load_state_dict(own | agree)
@@ -460,29 +450,13 @@ def _tensors(inputs: tuple[Any, ...]) -> list[torch.Tensor]:
     return found
 
 
-def _flat(y: Any) -> Any:
-    """Answers as scikit-learn's target checks take them."""
-    array = np.asarray(y)
-    return array[:, 0] if array.ndim == 2 and array.shape[1] == 1 else array
-
-
 def _is_soft(y: Any) -> bool:
     """Whether answers are probabilities: rows of two or more fractions that sum to 1."""
-    array = np.asarray(y) if not _is_set(y) else np.empty(0)
+    try:
+        array = np.asarray(y)
+    except ValueError:  # lists of unequal length: sets of labels
+        return False
     if array.ndim != 2 or array.shape[1] < 2 or array.dtype.kind != "f":
         return False
     fractions = bool((array >= 0).all()) and bool(np.allclose(array.sum(1), 1.0, atol=1e-5))
     return fractions and not bool((array == array.round()).all())
-
-
-def _is_set(y: Any) -> bool:
-    """Whether each answer is a set of labels."""
-    first = y[0] if isinstance(y, (list, tuple)) and len(y) else None
-    if hasattr(y, "iloc") and len(y):
-        first = y.iloc[0]
-    return isinstance(first, (list, tuple, set, frozenset))
-
-
-def said(settings: Any) -> str:
-    """Settings as JSON, only what was said."""
-    return json.dumps({name: value for name, value in asdict(settings).items() if value is not None})

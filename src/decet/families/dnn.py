@@ -29,6 +29,7 @@ from torch import Tensor, nn
 
 from decet.contracts import Body, Features, TableSpec, joined
 from decet.errors import BadInput, Unsupported, check_choice, check_range
+from decet.nn.dropout import Dropout
 from decet.nn.members import Ensemble, MemberLinear
 from decet.nn.stems import TableStem
 
@@ -187,7 +188,7 @@ class _Layer(nn.Module):
             self.linear = nn.Linear(inputs, outputs)
         self.norm = _norm(settings.norm, outputs)
         self.activation = ACTIVATIONS[settings.activation or "relu"]()
-        self.dropout = nn.Dropout(settings.dropout or 0.0) if settings.dropout else None
+        self.dropout = Dropout(settings.dropout) if settings.dropout else None
         self.residual = bool(settings.residual) and inputs == outputs
 
     def forward(self, x: Tensor) -> Tensor:

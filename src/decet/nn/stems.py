@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from decet.contracts import TableSpec
@@ -54,7 +54,7 @@ class Piecewise(nn.Module):
         count, bins = len(edges), max(1, max(len(e) for e in edges) - 1)
         low, scale = torch.zeros(count, bins), torch.zeros(count, bins)
         for i, column in enumerate(edges):
-            for j, (a, b) in enumerate(zip(column, column[1:], strict=False)):
+            for j, (a, b) in enumerate(pairwise(column)):
                 low[i, j], scale[i, j] = a, 1.0 / max(b - a, 1e-6)
         self.register_buffer("low", low)
         self.register_buffer("scale", scale)
@@ -121,11 +121,6 @@ def _per_column(count: int, inputs: int, outputs: int) -> nn.Parameter:
     return nn.Parameter(torch.empty(count, inputs, outputs).uniform_(-bound, bound))
 
 
-def _undecayed(*parameters: nn.Parameter) -> None:
+def _undecayed(*parameters: Tensor) -> None:
     for parameter in parameters:
         parameter.undecayed = True  # type: ignore[attr-defined]
-
-
-def embedded(x: Tensor, table: Tensor) -> Tensor:
-    """Rows of a table by index, with a repeatable gradient (advanced indexing has none)."""
-    return F.embedding(x, table)

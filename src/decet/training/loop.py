@@ -428,18 +428,19 @@ def _surroundings(device: torch.device, saved: Mapping[str, Any] | None) -> Iter
     threads = torch.get_num_threads()
     strict = torch.are_deterministic_algorithms_enabled()
     lenient = torch.is_deterministic_algorithms_warn_only_enabled()
-    fill = torch.utils.deterministic.fill_uninitialized_memory
+    memory: Any = torch.utils.deterministic
+    fill = memory.fill_uninitialized_memory
     devices = [device] if device.type == "cuda" else []
     with torch.random.fork_rng(devices), torch.enable_grad():
         torch.use_deterministic_algorithms(True)
-        torch.utils.deterministic.fill_uninitialized_memory = False  # costs time, and no empty tensor is read
+        memory.fill_uninitialized_memory = False  # costs time, and no empty tensor is read
         if saved is not None:
             torch.set_num_threads(int(saved["plan"]["threads"]))
         try:
             yield
         finally:
             torch.use_deterministic_algorithms(strict, warn_only=lenient)
-            torch.utils.deterministic.fill_uninitialized_memory = fill
+            memory.fill_uninitialized_memory = fill
             if torch.get_num_threads() != threads:
                 torch.set_num_threads(threads)
 

@@ -66,14 +66,15 @@ class _Group:
     """Parameters that share a decay, and their moments (lists of tensors laid out as the parameters are)."""
 
     def __init__(self, parameters: list[nn.Parameter], decay: float, recipe: Recipe):
-        self.parameters, self.decay = parameters, decay
+        self.parameters: list[Tensor] = list(parameters)
+        self.decay = decay
         self.momentum = recipe.momentum or 0.0
         self.count = torch.zeros((), device=parameters[0].device)
         self.moments = [[torch.zeros_like(p) for p in parameters] for _ in range(self.kinds)]
 
     kinds = 1
 
-    def _active(self) -> tuple[list[nn.Parameter], list[Tensor], list[list[Tensor]]]:
+    def _active(self) -> tuple[list[Tensor], list[Tensor], list[list[Tensor]]]:
         """Parameters that got a gradient, the gradients, their moments."""
         grads = [p.grad for p in self.parameters]
         if None not in grads:
@@ -105,7 +106,7 @@ class _AdamW(_Group):
         parameters, grads, (first, second) = self._active()
         if not parameters:
             return
-        options = {
+        options: dict[str, Any] = {
             "lr": lr,
             "beta1": BETAS[0],
             "beta2": BETAS[1],
@@ -117,10 +118,10 @@ class _AdamW(_Group):
         if hasattr(torch, "_fused_adamw_"):
             self.count += 1
             steps = [self.count] * len(parameters)
-            torch._fused_adamw_(parameters, grads, first, second, [], steps, **options, grad_scale=None, found_inf=None)
+            torch._fused_adamw_(parameters, grads, first, second, [], steps, **options)
         else:
             steps = [self.count.clone() for _ in parameters]
-            adamw(parameters, grads, first, second, [], steps, foreach=True, **options)  # type: ignore[arg-type]
+            adamw(parameters, grads, first, second, [], steps, foreach=True, **options)
             self.count += 1
 
 
@@ -132,7 +133,7 @@ class _SGD(_Group):
         if not parameters:
             return
         sgd(
-            parameters,  # type: ignore[arg-type]
+            parameters,
             grads,
             velocity,  # type: ignore[arg-type]
             foreach=True,

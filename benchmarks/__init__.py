@@ -1,0 +1,11 @@
+"""decet beside its peers on the same work: `python -m benchmarks FAMILY... [--quick] [--only NAME] [--out FOLDER]`.
+
+    measure.py       machinery: an idle machine, a process a contender, alternation, resumption
+    child.py         the process a contender runs in: imports, then the work and its peak memory
+    report.py        records -> medians, ratios, goals, markdown
+    significance.py  corrected resampled t-test, Holm
+    mlp.py           one plain multilayer perceptron, trained by every library
+    dnn.py           the works of the family DNN
+
+Run from the repository's root. Peers are optional: `pip install -c constraints.txt -e ".[bench]"`. Needs Linux (/proc).
+"""
