@@ -47,7 +47,7 @@ def _family(family: str, works: Sequence[Work], chosen: Sequence[Work], options:
     except Failed as error:
         runner.notes.append(str(error))
         print(error, file=sys.stderr)
-    reports = {work.name: runner.report(work) for work in works}
+    reports = {work.name: report for work in works if (report := runner.report(work)) is not None}
     facts = {
         "commit": f"{runner.facts['commit']} (sources {runner.facts['source']})",
         "machine": ", ".join(f"{name} {value}" for name, value in runner.facts["machine"].items()),

@@ -26,7 +26,7 @@ from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
 from threading import Lock
-from typing import Any, NamedTuple
+from typing import IO, Any, NamedTuple
 
 from benchmarks.report import Found, Record, Report
 
@@ -81,9 +81,9 @@ class Job:
         return json.dumps([self.work, self.contender, self.run, self.function, self.arguments], sort_keys=True)
 
     def absent(self) -> str | None:
-        """A package this job needs and this environment lacks."""
-        roots = [name.partition(".")[0] for name in self.imports]
-        return next((root for root in roots if importlib.util.find_spec(root) is None), None)
+        """A package this job needs and this environment lacks; decet itself is always the checkout's."""
+        roots = {name.partition(".")[0] for name in self.imports} - {"decet"}
+        return next((root for root in sorted(roots) if importlib.util.find_spec(root) is None), None)
 
 
 @dataclass(frozen=True)
@@ -190,10 +190,12 @@ def results(job: Job, parts: Sequence[int], scratch: Path, keep: Path, threads: 
     with tempfile.TemporaryFile("w+") as errors:
         pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": errors}
         with subprocess.Popen(command, **pipes, text=True, cwd=ROOT, env=_environment(job, threads)) as process:
+            told: IO[str] = process.stdin  # type: ignore[assignment]
+            said: IO[str] = process.stdout  # type: ignore[assignment]
             try:
-                process.stdin.write(json.dumps(message))
-                process.stdin.close()
-                for line in process.stdout:
+                with told:
+                    told.write(json.dumps(message))
+                for line in said:
                     yield json.loads(line)
                 code = process.wait()
             finally:
@@ -205,10 +207,12 @@ def results(job: Job, parts: Sequence[int], scratch: Path, keep: Path, threads: 
 
 
 def _environment(job: Job, threads: int) -> dict[str, str]:
-    """The checkout's decet, the same threads for everyone, no accelerator."""
+    """The checkout's decet, data beside the checkout unless said, the same threads for everyone, no accelerator."""
     path = os.pathsep.join(filter(None, [str(ROOT / "src"), os.environ.get("PYTHONPATH", "")]))
     common = {"PYTHONPATH": path, "CUDA_VISIBLE_DEVICES": "", "JAX_PLATFORMS": "cpu", "PYTHONWARNINGS": "ignore"}
-    return dict(os.environ) | common | dict.fromkeys(THREADS, str(threads)) | dict(job.environment)
+    beside = ROOT.parent / "shared" / "data"
+    data = {"DECET_DATA": str(beside)} if beside.is_dir() else {}
+    return data | dict(os.environ) | common | dict.fromkeys(THREADS, str(threads)) | dict(job.environment)
 
 
 # ----------------------------------------------------------------------------------------------------- records
@@ -305,12 +309,13 @@ class Runner:
         name = f"{family}-quick" if options.quick else family
         self.records = Records(options.out / f"{name}.jsonl")
         self.keep = options.out / f"{name}-files"
-        self.facts = {"commit": commit(), "source": source_digest(), "machine": machine_facts()}
+        self.facts: dict[str, Any] = {"commit": commit(), "source": source_digest(), "machine": machine_facts()}
         self.notes: list[str] = []
 
-    def report(self, work: Work) -> Report:
-        jobs = work.jobs(self.options.quick, self.options.runs)
-        return work.report(self.records.of(jobs, self.options.quick), self.keep)
+    def report(self, work: Work) -> Report | None:
+        """Tables and goals of a work; None where nothing is recorded."""
+        found = self.records.of(work.jobs(self.options.quick, self.options.runs), self.options.quick)
+        return work.report(found, self.keep) if found else None
 
     def run(self, work: Work) -> None:
         """Do the parts of a work's jobs that have no record. Raises Busy."""

@@ -21,6 +21,7 @@ import time
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from statistics import median
 from typing import Any, NamedTuple
@@ -31,6 +32,7 @@ HIDDEN = (256, 256)
 LR = 1e-3
 VALIDATION = 0.1
 SEED = 0
+ROWS, QUICK_ROWS = 1_000_000, 100_000  # of the made table
 
 
 class Task(NamedTuple):
@@ -55,9 +57,10 @@ def encode_adult(meter: Meter, place: Place, rows: int | None) -> dict[str, Any]
     rows: how many of them (None = all).
     """
     import numpy as np
+    from sklearn.preprocessing import OneHotEncoder, StandardScaler
+
     from decet.data.datasets import load
     from decet.data.splits import split
-    from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
     loaded = load("adult", "train")
     frame, y = loaded.X.iloc[:rows], np.unique(loaded.y, return_inverse=True)[1][:rows]
@@ -147,14 +150,14 @@ def scores(probabilities: Any, truth: Any) -> dict[str, float]:
 def _decet(task: Task, batch: int, epochs: int, seed: int) -> Trained:
     """decet with the peer's batch and a plain Adam."""
     own = {"epochs": epochs, "batch": batch, "lr": LR, "weight_decay": 0.0, "schedule": "constant", "warmup": 0.0}
-    return _decet_by(task, own | {"clip": 0.0}, seed, None)[0]
+    return _decet_by(task, own | {"clip": 0.0}, seed, [], watched=False)
 
 
 def to_loss(meter: Meter, place: Place, recipe: dict[str, Any], seed: int) -> dict[str, Any]:
     """The same network by decet with its own batch and schedule: seconds of training and held-out loss by epoch."""
     task = _read(place.scratch)
     curve: list[tuple[float, float]] = []
-    trained, learner = _decet_by(task, recipe, seed, curve)
+    trained = _decet_by(task, recipe, seed, curve, watched=True)
     meter.stop()
     by_epoch = [[round(seconds, 4), round(loss, 5)] for seconds, loss in curve]
     return {"rows": len(task.X), "curve": by_epoch, "seconds": curve[-1][0], "seed": seed} | scores(
@@ -162,11 +165,10 @@ def to_loss(meter: Meter, place: Place, recipe: dict[str, Any], seed: int) -> di
     )
 
 
-def _decet_by(
-    task: Task, said: dict[str, Any], seed: int, curve: list[tuple[float, float]] | None
-) -> tuple[Trained, Any]:
-    """Train by decet's loop; with `curve`, hold out rows each epoch and note (seconds without that, loss)."""
+def _decet_by(task: Task, said: dict[str, Any], seed: int, curve: list[tuple[float, float]], watched: bool) -> Trained:
+    """Train by decet's loop; if watched, note (seconds without scoring, held-out loss) in `curve` each epoch."""
     import torch
+
     from decet.contracts import LabelSpec, Learner, Stage, TableSpec, joined
     from decet.data.resident import Resident
     from decet.families.dnn import DNN
@@ -190,15 +192,15 @@ def _decet_by(
         nonlocal aside
         begun = time.perf_counter()
         loss = scores(answer(task.held), task.truth)["loss"]
+        curve.append((begun - started - aside, loss))
         aside += time.perf_counter() - begun
-        curve.append((begun - started - (aside - (time.perf_counter() - begun)), loss))  # type: ignore[union-attr]
         return {"log_loss": loss, "score": -loss}
 
     started = time.perf_counter()
-    check = None if curve is None else validate
-    outcome = loop.train([Stage(learner, source, recipe, check)], seed=seed)
+    stage = Stage(learner, source, recipe, validate if watched else None)
+    outcome = loop.train([stage], seed=seed)
     seconds = time.perf_counter() - started - aside
-    return Trained([record["seconds"] for record in outcome.history], seconds, answer), learner
+    return Trained([record["seconds"] for record in outcome.history], seconds, answer)
 
 
 def _torch(task: Task, batch: int, epochs: int, seed: int, fused: bool = False) -> Trained:
@@ -243,7 +245,7 @@ def _network(task: Task) -> Any:
 
     widths = [task.X.shape[1], *HIDDEN]
     layers: list[nn.Module] = []
-    for inputs, outputs in zip(widths, widths[1:], strict=False):
+    for inputs, outputs in pairwise(widths):
         layers += [nn.Linear(inputs, outputs), nn.ReLU()]
     return nn.Sequential(*layers, nn.Linear(widths[-1], task.classes))
 
@@ -259,7 +261,7 @@ def _keras(task: Task, batch: int, epochs: int, seed: int) -> Trained:
     model.compile(optimizer=keras.optimizers.Adam(LR), loss="sparse_categorical_crossentropy")
     stamps: list[float] = []
 
-    class Stamps(keras.callbacks.Callback):  # type: ignore[misc]
+    class Stamps(keras.callbacks.Callback):
         """Seconds from an epoch's begin to its end."""
 
         def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
@@ -338,11 +340,11 @@ LIBRARIES: dict[str, Callable[[Task, int, int, int], Trained]] = {
 }
 IMPORTS: dict[str, tuple[str, ...]] = {
     "decet": ("decet.families.dnn", "decet.tasks.classify", "decet.training.loop", "decet.data.resident"),
-    "torch": ("torch",),
-    "torch-fused": ("torch",),
-    "keras-torch": ("keras", "torch"),
+    "torch": ("torch", "torch._dynamo"),  # torch.optim imports the latter at its first step
+    "torch-fused": ("torch", "torch._dynamo"),
+    "keras-torch": ("keras", "torch", "torch._dynamo"),
     "keras-jax": ("keras", "jax"),
-    "skorch": ("skorch", "torch"),
+    "skorch": ("skorch", "torch", "torch._dynamo"),
     "scikit-learn": ("sklearn.neural_network",),
     "HistGradientBoosting": ("sklearn.ensemble",),
 }

@@ -255,7 +255,7 @@ cells = st.one_of(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(names, min_size=2, max_size=4, unique_by=str.strip), st.data())
 def test_csv_round_trip(tmp_path_factory, columns, data):
     columns = [f"n{column}" for column in columns]
@@ -267,7 +267,7 @@ def test_csv_round_trip(tmp_path_factory, columns, data):
     assert [[str(cell) for cell in row] for row in frame.to_numpy().tolist()] == [[str(c) for c in row] for row in rows]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.lists(
         st.fixed_dictionaries({"a": st.floats(allow_nan=False, allow_infinity=False), "b": st.text(max_size=5)}),

@@ -408,7 +408,7 @@ columns = {
 }
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     st.lists(st.fixed_dictionaries(columns), min_size=2, max_size=12), st.sampled_from(["quantile", "standard", "none"])
 )

@@ -73,9 +73,10 @@ def folds(
     check_range("k", k, 2, whole=True)
     line, blocks = _line(n, seed, labels, groups, order)
     count = k if order is None else k + 1
-    if blocks[-1] + 1 < count if n else True:
+    there = int(blocks[-1]) + 1 if n else 0
+    if there < count:
         unit = "rows" if groups is None and order is None else "groups" if order is None else "different times"
-        raise BadInput(f"{k} folds need at least {count} {unit}. Received: {blocks[-1] + 1 if n else 0}.")
+        raise BadInput(f"{k} folds need at least {count} {unit}. Received: {there}.")
     part = _cut(blocks, _sizes(n, np.full(count, 1 / count)))
     if order is None:
         return [(np.sort(line[part != fold]), np.sort(line[part == fold])) for fold in range(k)]
@@ -143,8 +144,9 @@ def _sizes(n: int, shares: np.ndarray) -> np.ndarray:
     sizes[np.argsort(sizes - exact, kind="stable")[:short]] += 1
     asked = np.flatnonzero(shares > 0)
     for part in asked:  # with few rows a part may have rounded to none
-        if sizes[part] == 0 and sizes.max() > 1 and (part == 0 or n >= 2 * len(asked)):
-            sizes[part], sizes[np.argmax(sizes)] = 1, sizes.max() - 1
+        if sizes[part] == 0 and n and (part == 0 or n >= 2 * len(asked)):
+            sizes[np.argmax(sizes)] -= 1
+            sizes[part] = 1
     return sizes
 
 

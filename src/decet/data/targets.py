@@ -26,24 +26,23 @@ def fit_labels(y: Any, *, soft: bool = False) -> LabelCodec:
     """The codec for these labels: one label a row, several columns of labels (gaps allowed), sets of labels (a list
     of lists, tuples or sets, or a 2-D array of 0 and 1), or, where `soft`, rows of class probabilities."""
     if soft:
-        table, names = _columns(y)
-        _check_soft(table.astype(np.float64))
-        classes = np.array(names) if isinstance(y, pd.DataFrame) else np.arange(table.shape[1])
+        columns, names = _columns(y)
+        _probabilities(columns)
+        classes = np.array(names) if isinstance(y, pd.DataFrame) else np.arange(len(columns))
         return LabelCodec([classes], ("y",), form="array", soft=True)
     if (form := _set_form(y)) is not None:
         labels = np.array(_distinct([label for row in y for label in row], "y"))
         if not len(labels):
             raise BadInput("y has no label in any row: nothing to tell apart.")
         return LabelCodec([np.array([0, 1])] * len(labels), tuple(map(str, labels)), form=form, labels=labels)
-    table, names = _columns(y)
-    if not isinstance(y, pd.DataFrame) and _is_indicator(table):
-        labels = np.arange(table.shape[1])
+    columns, names = _columns(y)
+    if not isinstance(y, pd.DataFrame) and _is_indicator(columns):
+        labels = np.arange(len(columns))
         return LabelCodec([np.array([0, 1])] * len(labels), names, form="indicator", labels=labels)
-    single = table.shape[1] == 1
+    single = len(columns) == 1
     found = []
-    for index, name in enumerate(names):
+    for name, column in zip(names, columns, strict=True):
         subject = "y" if single else f"column {name!r} of y"
-        column = table[:, index]
         gaps = pd.isna(column)
         if single:
             _refuse_gaps(gaps, "label")
@@ -57,8 +56,8 @@ def fit_labels(y: Any, *, soft: bool = False) -> LabelCodec:
 
 def fit_numbers(y: Any) -> NumberCodec:
     """The codec for these numbers: one a row (n,), or several (n, J) in which NaN says not known."""
-    table, names = _columns(y)
-    numbers = _numbers(table, names)
+    columns, names = _columns(y)
+    numbers = _numbers(columns, names)
     known = ~np.isnan(numbers)
     if not known.any(axis=0).all():
         raise BadInput(f"column {names[int(np.argmin(known.any(axis=0)))]!r} of y has no values: all are missing.")
@@ -74,8 +73,8 @@ def check_learnable(codec: LabelCodec, y: Any) -> None:
         return
     from sklearn.utils.multiclass import check_classification_targets
 
-    table, _ = _columns(y)
-    for name, classes, column in zip(codec.names, codec.classes, table.T, strict=True):
+    columns, _ = _columns(y)
+    for name, classes, column in zip(codec.names, codec.classes, columns, strict=True):
         subject = "y" if codec.single else f"column {name!r} of y"
         known = column[~pd.isna(column)]
         if classes.dtype.kind == "f":
@@ -130,18 +129,15 @@ class LabelCodec:
         Raises `BadInput` on missing labels in a single column, labels that training never saw, other columns.
         """
         if self.soft and np.ndim(y) == 2 and np.shape(y)[1] == len(self.classes[0]):
-            table = _columns(y)[0].astype(np.float64)
-            _check_soft(table)
-            return torch.from_numpy(table.astype(np.float32))
+            return torch.from_numpy(_probabilities(_columns(y)[0]).astype(np.float32))
         if self.labels is not None and self.form != "indicator":
             return self._encode_sets(y)
-        table, names = _columns(y)
-        if table.shape[1] != len(self.classes):
-            raise BadInput(f"y must have {_counted(len(self.classes))}. Received: {table.shape[1]}.")
-        ids = np.full(table.shape, GAP, dtype=np.int64)
-        for index, classes in enumerate(self.classes):
-            ids[:, index] = self._ids(table[:, index], classes, "y" if self.single else f"column {names[index]!r} of y")
-        return torch.from_numpy(ids)
+        columns, names = _columns(y)
+        if len(columns) != len(self.classes):
+            raise BadInput(f"y must have {_counted(len(self.classes))}. Received: {len(columns)}.")
+        subjects = ["y"] if self.single else [f"column {name!r} of y" for name in names]
+        ids = [self._ids(*each) for each in zip(columns, self.classes, subjects, strict=True)]
+        return torch.from_numpy(np.stack(ids, axis=1))
 
     def _ids(self, column: np.ndarray, classes: np.ndarray, subject: str) -> np.ndarray:
         gaps = pd.isna(column)
@@ -150,7 +146,8 @@ class LabelCodec:
         ids = np.full(len(column), GAP, dtype=np.int64)
         known = column[~gaps]
         if classes.dtype.kind in "if" and known.dtype.kind in "biuf":
-            ids[~gaps] = pd.Index(classes).get_indexer(pd.Index(known.astype(classes.dtype)))
+            known = known.astype(np.int64) if known.dtype.kind == "b" else known
+            ids[~gaps] = pd.Index(classes).get_indexer(pd.Index(known))
         else:
             ids[~gaps] = pd.Index(classes.tolist()).get_indexer(pd.Index(known.tolist()))
         unknown = np.flatnonzero((ids == GAP) & ~gaps)
@@ -233,10 +230,10 @@ class NumberCodec:
 
     def encode(self, y: Any) -> Tensor:
         """(n, J) float32 in units of the training answers' spread, NaN = gap (only where J > 1)."""
-        table, names = _columns(y)
-        if table.shape[1] != len(self.names):
-            raise BadInput(f"y must have {_counted(len(self.names))}. Received: {table.shape[1]}.")
-        return torch.from_numpy(((_numbers(table, names) - self.mean) / self.std).astype(np.float32))
+        columns, names = _columns(y)
+        if len(columns) != len(self.names):
+            raise BadInput(f"y must have {_counted(len(self.names))}. Received: {len(columns)}.")
+        return torch.from_numpy(((_numbers(columns, names) - self.mean) / self.std).astype(np.float32))
 
     def decode(self, scaled: Any) -> Any:
         """Scaled numbers (n, J) in the user's units, float64, in the form that y came in."""
@@ -260,14 +257,13 @@ class NumberCodec:
 # ------------------------------------------------------------------------------------------------- forms of answers
 
 
-def _columns(y: Any) -> tuple[np.ndarray, tuple[str, ...]]:
-    """Answers as an array (n, J) and the columns' names; missing values are NaN or None."""
+def _columns(y: Any) -> tuple[list[np.ndarray], tuple[str, ...]]:
+    """Answers as columns (n,), each of its own dtype, and their names; missing values are NaN or None."""
     if isinstance(y, pd.DataFrame):
-        columns = [_plain(y.iloc[:, index]) for index in range(y.shape[1])]
-        return _side_by_side(columns), tuple(map(str, y.columns))
+        return [_plain(y.iloc[:, index]) for index in range(y.shape[1])], tuple(map(str, y.columns))
     if isinstance(y, (pd.Series, pd.Index, pd.Categorical)):
         name = getattr(y, "name", None)
-        return _plain(pd.Series(y))[:, None], ("y" if name is None else str(name),)
+        return [_plain(pd.Series(y))], ("y" if name is None else str(name),)
     if hasattr(y, "to_pandas"):
         return _columns(y.to_pandas())
     try:
@@ -279,8 +275,8 @@ def _columns(y: Any) -> tuple[np.ndarray, tuple[str, ...]]:
     if array.dtype.kind == "U" and isinstance(y, (list, tuple)) and not _all_text(y):
         array = np.asarray(y, dtype=object)  # numpy would turn None into "None" and 1 into "1"
     if array.ndim == 1:
-        return array[:, None], ("y",)
-    return array, tuple(f"y{index}" for index in range(array.shape[1])) if array.shape[1] != 1 else ("y",)
+        return [array], ("y",)
+    return list(array.T), tuple(f"y{index}" for index in range(array.shape[1])) if array.shape[1] != 1 else ("y",)
 
 
 def _all_text(y: Sequence[Any]) -> bool:
@@ -300,15 +296,6 @@ def _plain(series: pd.Series) -> np.ndarray:
     if pd.api.types.is_numeric_dtype(series.dtype) and not pd.api.types.is_bool_dtype(series.dtype):
         return series.to_numpy(dtype=np.float64, na_value=np.nan)
     return series.to_numpy(dtype=object)
-
-
-def _side_by_side(columns: list[np.ndarray]) -> np.ndarray:
-    if len({column.dtype for column in columns}) == 1 or all(column.dtype.kind in "iuf" for column in columns):
-        return np.stack(columns, axis=1)
-    table = np.empty((len(columns[0]), len(columns)), dtype=object)
-    for index, column in enumerate(columns):
-        table[:, index] = column
-    return table
 
 
 def _set_form(y: Any) -> str | None:
@@ -336,8 +323,9 @@ def _collections(y: Any) -> list[Any] | None:
     return None
 
 
-def _is_indicator(table: np.ndarray) -> bool:
-    return table.shape[1] > 1 and table.dtype.kind in "biuf" and bool(np.isin(table, (0, 1)).all())
+def _is_indicator(columns: Sequence[np.ndarray]) -> bool:
+    """Whether these are several columns of 0 and 1."""
+    return len(columns) > 1 and all(c.dtype.kind in "biuf" and bool(np.isin(c, (0, 1)).all()) for c in columns)
 
 
 def _distinct(values: Any, subject: str) -> np.ndarray:
@@ -366,19 +354,9 @@ def _objects(values: list[Any]) -> np.ndarray:
     return array
 
 
-def _numbers(table: np.ndarray, names: Sequence[str]) -> np.ndarray:
+def _numbers(columns: Sequence[np.ndarray], names: Sequence[str]) -> np.ndarray:
     """(n, J) float64; refuses text, infinite values, and gaps where there is one column."""
-    try:
-        numbers = table.astype(np.float64)
-    except (TypeError, ValueError):
-        numbers = np.full(table.shape, np.nan)
-    if table.dtype.kind in "OUS":
-        for row, value in enumerate(table.ravel()):
-            if isinstance(value, (str, bytes)):
-                raise BadInput(
-                    f"y holds text ({_shown(value)} in row {row // table.shape[1]}), TableRegressor needs numbers. "
-                    "Did you mean TableClassifier?"
-                )
+    numbers = np.stack([_floats(column) for column in columns], axis=1)
     infinite = np.argwhere(np.isinf(numbers))
     if len(infinite):
         row, column = infinite[0]
@@ -387,6 +365,19 @@ def _numbers(table: np.ndarray, names: Sequence[str]) -> np.ndarray:
     if len(names) == 1:
         _refuse_gaps(np.isnan(numbers[:, 0]), "value")
     return numbers
+
+
+def _floats(column: np.ndarray) -> np.ndarray:
+    for row, value in enumerate(column if column.dtype.kind in "OUS" else ()):
+        if isinstance(value, (str, bytes)):
+            raise BadInput(
+                f"y holds text ({_shown(value)} in row {row}), TableRegressor needs numbers. Did you mean "
+                "TableClassifier?"
+            )
+    try:
+        return np.where(pd.isna(column), np.nan, column).astype(np.float64)
+    except (TypeError, ValueError) as error:
+        raise BadInput(f"y holds values that are no numbers ({error}).") from error
 
 
 def _refuse_gaps(gaps: np.ndarray, what: str) -> None:
@@ -398,13 +389,16 @@ def _refuse_gaps(gaps: np.ndarray, what: str) -> None:
         )
 
 
-def _check_soft(table: np.ndarray) -> None:
+def _probabilities(columns: Sequence[np.ndarray]) -> np.ndarray:
+    """(n, K) float64, each row a distribution."""
+    table = np.stack([_floats(column) for column in columns], axis=1)
     good = np.isfinite(table).all(axis=1) & (table >= 0).all(axis=1) & (np.abs(table.sum(axis=1) - 1) <= 1e-3)
     if not good.all():
         row = int(np.argmin(good))
         raise BadInput(
             f"rows of class probabilities must be at least 0 and sum to 1. Row {row} sums to {table[row].sum():.4g}."
         )
+    return table
 
 
 def _shown(value: Any) -> str:

@@ -89,6 +89,7 @@ class Estimator(BaseEstimator):
         *,
         validation: Any = None,
         groups: Any = None,
+        order: Any = None,
         sample_weight: Any = None,
         start: str | Path | None = None,
         budget: float | None = None,
@@ -103,7 +104,8 @@ class Estimator(BaseEstimator):
         y: the answers, or the name(s) of the target column(s) of X; None for a public set.
         validation: (X, y) that choose the best epoch; by default rows are set aside (above 5,000 rows 10 %, and
             10 % more for calibration), or below that epochs are chosen by 5-fold cross-fitting.
-        groups: one value a row; rows of one group stay on one side of every split.
+        groups: one value a row, or a column's name; rows of one group stay on one side of every split.
+        order: one time a row, or a column's name; the past trains and the future validates.
         sample_weight: one number a row.
         start: a saved model to go on from: weights whose shapes agree are taken.
         budget: seconds for the whole call.
@@ -122,6 +124,7 @@ class Estimator(BaseEstimator):
         call = Call(
             validation=check,
             groups=groups,
+            order=order,
             sample_weight=sample_weight,
             start=None if start is None else Path(start),
             budget=budget,

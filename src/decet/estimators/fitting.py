@@ -49,6 +49,7 @@ class Call:
 
     validation: Given | None = None
     groups: Any = None
+    order: Any = None
     sample_weight: Any = None
     start: Path | None = None
     budget: float | None = None
@@ -162,16 +163,27 @@ class _Fit:
     def _groups(self) -> Array | None:
         """Groups that no split may cut: the user's, else copies of the same row."""
         if self.call.groups is not None:
-            groups = np.asarray(self.call.groups).reshape(-1)
+            groups = np.asarray(self._column(self.call.groups, "groups")).reshape(-1)
             if len(groups) != self.count:
                 raise BadInput(f"groups has {len(groups)} values for {self.count} rows.")
             return groups
+        if self.call.order is not None:
+            return None
         ids = repeated_rows(self.given.rows)
         return ids if len(np.unique(ids)) < self.count else None
 
-    def _order(self) -> Array | None:
-        name = getattr(self._inputs(), "order", None)
-        return None if name is None else self._inputs().order_of(self.given.rows)
+    def _order(self) -> Any:
+        """Times by which the rows are split: the past trains, the future validates."""
+        return None if self.call.order is None else self._column(self.call.order, "order")
+
+    def _column(self, values: Any, what: str) -> Any:
+        """Values one a row: given as such, or as the name of a column."""
+        if not isinstance(values, str):
+            return values
+        names = list(getattr(self.given.rows, "columns", []))
+        if values not in names:
+            raise BadInput(f"{what} names the column {values!r}, which X does not have.{suggest(values, names)}")
+        return self.given.rows[values]
 
     def _inputs(self) -> Any:
         return self.estimator.inputs if self.estimator.inputs is not None else self.estimator.kind()

@@ -1,0 +1,329 @@
+"""Named public sets: the list, the look-up, the download, the readers."""
+
+from __future__ import annotations
+
+import dataclasses
+import gzip
+import hashlib
+import http.server
+import os
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from decet.data import datasets
+from decet.data.datasets import DATASETS, Dataset, File, find, load, locate, names
+from decet.errors import BadInput
+
+CONTENT = b"a,b\n1,2\n" * 100_000
+
+
+@pytest.fixture
+def shared(data_folder, monkeypatch, tmp_path):
+    """The folder of real data, and a cache of the test's own."""
+    monkeypatch.setenv("DECET_DATA", str(data_folder))
+    monkeypatch.setenv("DECET_CACHE", str(tmp_path))
+    return data_folder
+
+
+@pytest.fixture
+def empty(monkeypatch, tmp_path):
+    """A user without data: neither DECET_DATA nor anything in the cache, which lies in tmp_path."""
+    monkeypatch.delenv("DECET_DATA", raising=False)
+    monkeypatch.setenv("DECET_CACHE", str(tmp_path))
+    return tmp_path
+
+
+@pytest.fixture
+def home():
+    """A home page on this machine: {path: bytes to serve}, and the address."""
+    pages: dict[str, bytes] = {}
+
+    class Page(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            content = pages.get(self.path)
+            self.send_response(200 if content is not None else 404)
+            self.send_header("Content-Length", str(len(content or b"")))
+            self.end_headers()
+            short = self.path.startswith("/short")
+            self.wfile.write((content or b"")[: 10 if short else None])
+
+        def log_message(self, *arguments):
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Page)
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
+    thread.start()
+    yield pages, f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+def made(file):
+    return Dataset("made", "Made", "table", "2 rows", "CC0", "https://example.org/made", files=(file,))
+
+
+def known(content=CONTENT, path="made/t.csv", **changed):
+    return dataclasses.replace(File(path, hashlib.sha256(content).hexdigest(), len(content)), **changed)
+
+
+def refused(call, *arguments):
+    """The sentence with which the call is refused."""
+    with pytest.raises(BadInput) as caught:
+        call(*arguments)
+    return str(caught.value)
+
+
+# ----------------------------------------------------------------------------------------------------------- the list
+
+
+def test_every_entry_is_whole():
+    assert names() == sorted(DATASETS)
+    assert {"adult", "iris", "wine", "breast-cancer", "diabetes", "digits", "mnist", "cora", "etth1"} <= set(names())
+    for dataset in DATASETS.values():
+        assert dataset.title
+        assert dataset.rows
+        assert dataset.licence
+        assert dataset.home.startswith(("https://", "http://"))
+        assert dataset.status == ("ready" if dataset.reader else "planned")
+        assert dataset.files or dataset.reader == "bundled"
+        for file in dataset.files:
+            assert len(file.sha256) == 64
+            assert file.bytes > 0
+            assert not Path(file.path).is_absolute()
+            assert ".." not in Path(file.path).parts
+            assert file.url is None or file.url.startswith("https://")
+
+
+def test_terms_that_restrict_use_are_marked():
+    assert {name for name, dataset in DATASETS.items() if dataset.restricted} == {
+        "movielens-100k",
+        "bbc-news",
+        "brown",
+        "multi30k",
+        "thucnews",
+    }
+
+
+def test_files_of_the_shared_folder_are_the_listed_ones(shared):
+    for dataset in DATASETS.values():
+        for file in dataset.files:
+            assert (shared / file.path).stat().st_size == file.bytes
+
+
+def test_names_that_are_none():
+    assert refused(find, "adlut") == "there is no public set 'adlut'. Did you mean 'adult'?"
+    assert refused(load, "digits!") == "there is no public set 'digits!'. Did you mean 'digits'?"
+    assert refused(load, "mnist") == (
+        "decet knows the set 'mnist' but does not read it yet. It reads adult, breast-cancer, diabetes, digits, iris, "
+        "wine."
+    )
+    assert refused(load, "iris", "test") == ("'iris' has no official test part. Load all of it, and split it by seed.")
+    assert "split must be one of 'train', 'test', 'all'. Received: 'tset'." in refused(load, "iris", "tset")
+
+
+# ------------------------------------------------------------------------------------------------------------ readers
+
+
+@pytest.mark.parametrize(
+    ("name", "shape", "target", "answers"),
+    [
+        ("iris", (150, 4), "species", {"setosa", "versicolor", "virginica"}),
+        ("wine", (178, 13), "cultivar", {"class_0", "class_1", "class_2"}),
+        ("breast-cancer", (569, 30), "diagnosis", {"malignant", "benign"}),
+        ("diabetes", (442, 10), "progression", None),
+        ("digits", (1797, 64), "digit", set(range(10))),
+    ],
+)
+def test_bundled_sets_need_nothing_else(empty, name, shape, target, answers):
+    loaded = load(name)
+    assert loaded.X.shape == shape
+    assert loaded.target == loaded.y.name == target
+    assert len(loaded.y) == shape[0]
+    assert answers is None or set(loaded.y) == answers
+    assert loaded.splits is None
+    assert loaded.description.startswith(DATASETS[name].title)
+
+
+def test_adult_has_its_official_parts(shared):
+    loaded = load("adult")
+    assert loaded.X.shape == (48_842, 14)
+    assert loaded.X.columns.tolist()[:5] == ["age", "workclass", "fnlwgt", "education", "education-num"]
+    assert loaded.target == "income"
+    assert loaded.y.value_counts().to_dict() == {"<=50K": 37_155, ">50K": 11_687}
+    assert loaded.X.isna().any(axis=1).sum() == 2_399 + 1_221
+    train, test = load("adult", "train"), load("adult", "test")
+    assert train.y.value_counts().to_dict() == {"<=50K": 24_720, ">50K": 7_841}
+    assert test.y.value_counts().to_dict() == {"<=50K": 12_435, ">50K": 3_846}
+    assert loaded.splits["train"].tolist() == list(range(32_561))
+    assert loaded.X.iloc[loaded.splits["test"]].reset_index(drop=True).equals(test.X)
+    assert test.X.iloc[0].tolist()[:4] == [25, "Private", 226_802, "11th"]
+
+
+# ----------------------------------------------------------------------------------------------------------- look-up
+
+
+def test_the_folder_of_the_user_comes_first(empty, monkeypatch):
+    own = empty / "own"
+    for folder in (own, empty):
+        (folder / "made").mkdir(parents=True)
+        (folder / "made" / "t.csv").write_bytes(CONTENT)
+    file = known()
+    assert locate(made(file), file) == empty / "made" / "t.csv"
+    monkeypatch.setenv("DECET_DATA", str(own))
+    assert locate(made(file), file) == own / "made" / "t.csv"
+
+
+def test_the_cache_is_where_the_system_says(monkeypatch, tmp_path):
+    for name in ("DECET_CACHE", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(Path, "home", lambda: tmp_path)
+    assert datasets._cache() == tmp_path / ".cache" / "decet"
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
+    assert datasets._cache() == tmp_path / "xdg" / "decet"
+
+
+def test_a_wrong_file_is_refused(empty):
+    path = empty / "made" / "t.csv"
+    path.parent.mkdir()
+    path.write_bytes(CONTENT[:-1])
+    file = known()
+    assert refused(locate, made(file), file) == (
+        f"{str(path)!r} is not the file decet knows: its checksum differs (799,999 bytes, expected 800,000). Delete "
+        f"it, or put the right file there (sha256 {file.sha256})."
+    )
+
+
+def test_a_checksum_is_taken_once_until_the_file_changes(empty, monkeypatch):
+    path = empty / "made" / "t.csv"
+    path.parent.mkdir()
+    path.write_bytes(CONTENT)
+    file, reads = known(), []
+    right = datasets._is_right
+    monkeypatch.setattr(datasets, "_is_right", lambda raw, file: reads.append(1) or right(raw, file))
+    for _ in range(3):
+        locate(made(file), file)
+    assert len(reads) == 1
+    path.write_bytes(b"X" + CONTENT[1:])
+    os.utime(path, ns=(time.time_ns(), time.time_ns() + 1))
+    assert "its checksum differs" in refused(locate, made(file), file)
+
+
+def test_a_cache_that_cannot_be_written_is_no_obstacle(empty, monkeypatch):
+    own = empty / "own" / "made"
+    own.mkdir(parents=True)
+    (own / "t.csv").write_bytes(CONTENT)
+    (empty / "file").write_text("")
+    monkeypatch.setenv("DECET_DATA", str(empty / "own"))
+    monkeypatch.setenv("DECET_CACHE", str(empty / "file"))
+    file = known()
+    assert locate(made(file), file) == own / "t.csv"
+
+
+def test_other_packing_of_the_same_contents_is_right(empty):
+    path = empty / "made" / "t.csv.gz"
+    path.parent.mkdir()
+    path.write_bytes(gzip.compress(CONTENT, 1, mtime=7))
+    file = File("made/t.csv.gz", "0" * 64, 10, contents=hashlib.sha256(CONTENT).hexdigest())
+    assert locate(made(file), file) == path
+    path.write_bytes(b"\x1f\x8b damaged")
+    assert "its checksum differs" in refused(locate, made(file), file)
+
+
+# ---------------------------------------------------------------------------------------------------------- download
+
+
+def test_a_file_is_downloaded_once_with_progress(empty, home):
+    pages, address = home
+    pages["/t.csv"] = CONTENT
+    file, seen = known(url=f"{address}/t.csv"), []
+    path = locate(made(file), file, progress=lambda done, total: seen.append((done, total)))
+    assert path == empty / "made" / "t.csv"
+    assert path.read_bytes() == CONTENT
+    assert seen[-1] == (800_000, 800_000)
+    assert [done for done, _ in seen] == sorted(done for done, _ in seen)
+    assert [file.name for file in path.parent.iterdir()] == ["t.csv"]
+    pages.clear()
+    assert locate(made(file), file) == path
+
+
+def test_a_home_that_does_not_pack_is_packed_here(empty, home):
+    pages, address = home
+    pages["/t.csv"] = CONTENT
+    file = File("t.csv.gz", "0" * 64, 50_000, f"{address}/t.csv", hashlib.sha256(CONTENT).hexdigest())
+    path = locate(made(file), file)
+    assert gzip.decompress(path.read_bytes()) == CONTENT
+    assert locate(made(file), file) == path
+
+
+def test_a_download_that_gives_another_file_leaves_nothing(empty, home):
+    pages, address = home
+    pages["/t.csv"] = b"<html>moved</html>"
+    file = known(url=f"{address}/t.csv")
+    assert refused(locate, made(file), file) == (
+        f"'made' needs the file made/t.csv, which is not in {empty}, and what {address}/t.csv gives is another file "
+        f"(its checksum differs). Get it from https://example.org/made and put it at {empty}/made/t.csv, or set "
+        "DECET_DATA to a folder that has it."
+    )
+    assert not (empty / "made").exists()
+
+
+def test_a_download_that_never_ends_is_stopped(empty, home):
+    pages, address = home
+    pages["/t.csv"] = CONTENT * 10
+    file = known(b"small", url=f"{address}/t.csv")
+    assert refused(locate, made(file), file) == (
+        f"{address}/t.csv gives more than 262,244 bytes, but made/t.csv has 5."
+    )
+
+
+def test_a_download_that_fails_says_where_to_put_the_file(empty, home):
+    _, address = home
+    file = known(url=f"{address}/none.csv")
+    told = refused(locate, made(file), file)
+    assert (
+        f"'made' needs the file made/t.csv, which is not in {empty}, and the download from {address}/none.csv" in told
+    )
+    assert f"failed (Not Found). Get it from https://example.org/made and put it at {empty}/made/t.csv" in told
+    nobody = known(url="http://127.0.0.1:9/t.csv")
+    assert "failed ([Errno 111] Connection refused)" in refused(locate, made(nobody), nobody)
+    elsewhere = known(url="file:///etc/hostname")
+    assert refused(locate, made(elsewhere), elsewhere) == "'file:///etc/hostname' is no web address."
+
+
+def test_a_download_cut_short_leaves_nothing(empty, home):
+    pages, address = home
+    pages["/short.csv"] = CONTENT
+    file = known(url=f"{address}/short.csv")
+    assert "made/t.csv" in refused(locate, made(file), file)
+    assert not list(empty.rglob("*.csv"))
+
+
+def test_a_file_without_an_address_is_asked_for(empty):
+    file = known()
+    assert refused(locate, made(file), file) == (
+        f"'made' needs the file made/t.csv, which is not in {empty}. Get it from https://example.org/made and put it "
+        f"at {empty}/made/t.csv, or set DECET_DATA to a folder that has it."
+    )
+
+
+def test_a_full_disk_leaves_no_part_of_a_file(empty, home, monkeypatch):
+    pages, address = home
+    pages["/t.csv"] = CONTENT
+    file = known(url=f"{address}/t.csv")
+
+    def full(descriptor):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    assert "No space left on device" in refused(locate, made(file), file)
+    assert list((empty / "made").iterdir()) == []
+
+
+def test_official_parts_are_apart(shared):
+    parts = load("adult").splits
+    assert not np.intersect1d(parts["train"], parts["test"]).size
