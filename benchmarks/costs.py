@@ -22,6 +22,7 @@ IMPORTS = (
     "decet.estimators.saved",
     "pyarrow.csv",
     "pyarrow.parquet",
+    *mlp.COMPILER,
 )
 FORMS = ("array", "csv", "parquet")
 
@@ -30,7 +31,7 @@ def fitted(settings: dict[str, Any], seed: int, X: Any, y: Any) -> Any:
     """`TableClassifier` with these settings of family, recipe and inputs, fitted; warnings on the data are muted."""
     from decet import DNN, DataWarning, Recipe, TableClassifier, Tables
 
-    parts = {
+    parts: dict[str, Any] = {
         part: kind(**settings[part])
         for part, kind in (("family", DNN), ("recipe", Recipe), ("inputs", Tables))
         if settings.get(part)

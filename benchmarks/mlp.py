@@ -20,7 +20,7 @@ from __future__ import annotations
 import time
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 from statistics import median
@@ -176,7 +176,8 @@ def _decet_by(task: Task, said: dict[str, Any], seed: int, curve: list[tuple[flo
     from decet.training import loop
     from decet.training.recipe import FALLBACK, Recipe
 
-    recipe = joined(Recipe(**said), FALLBACK)
+    fallback = FALLBACK if "epochs" in said else replace(FALLBACK, epochs=None)
+    recipe = joined(Recipe(**said), fallback)
     torch.manual_seed(seed)
     body = DNN(hidden=HIDDEN).encoder(TableSpec(numbers=task.X.shape[1]))
     learner = Classify().learner(body, LabelSpec((task.classes,)), 1)
@@ -338,13 +339,14 @@ LIBRARIES: dict[str, Callable[[Task, int, int, int], Trained]] = {
     "scikit-learn": _sklearn,
     "HistGradientBoosting": _boosting,
 }
+COMPILER = ("torch._inductor.config", "torch._dynamo")  # torch imports them at a first optimiser step: not its work
 IMPORTS: dict[str, tuple[str, ...]] = {
-    "decet": ("decet.families.dnn", "decet.tasks.classify", "decet.training.loop", "decet.data.resident"),
-    "torch": ("torch", "torch._dynamo"),  # torch.optim imports the latter at its first step
-    "torch-fused": ("torch", "torch._dynamo"),
-    "keras-torch": ("keras", "torch", "torch._dynamo"),
+    "decet": ("decet.families.dnn", "decet.tasks.classify", "decet.training.loop", "decet.data.resident", *COMPILER),
+    "torch": ("torch", *COMPILER),
+    "torch-fused": ("torch", *COMPILER),
+    "keras-torch": ("keras", "torch", *COMPILER),
     "keras-jax": ("keras", "jax"),
-    "skorch": ("skorch", "torch", "torch._dynamo"),
+    "skorch": ("skorch", "torch", *COMPILER),
     "scikit-learn": ("sklearn.neural_network",),
     "HistGradientBoosting": ("sklearn.ensemble",),
 }

@@ -89,6 +89,14 @@ def test_csv_cells_have_their_kinds(write):
     assert frame["none"].isna().all()
 
 
+@pytest.mark.parametrize("gap", ["", "NA", "N/A", "nan", "NaN", "null", "NULL", "None", "?"])
+def test_csv_gaps(write, gap):
+    frame = read_table(write("t.csv", f"n,s\n{gap},x\n1.5,{gap}\n"))
+    assert frame["n"].isna().tolist() == [True, False]
+    assert frame["s"].isna().tolist() == [False, True]
+    assert frame["n"].dtype == float
+
+
 def test_ragged_rows_are_named_by_line(write):
     path = write("t.csv", "a,b\n1,2\n3\n")
     refused(path, f"line 3 of {path!r} has 1 values, the header has 2 columns.")

@@ -21,8 +21,8 @@ def test_periodic_is_relu_of_a_map_of_waves_one_column_at_a_time():
     expected = torch.zeros(6, 3, 4)
     for b in range(6):
         for f in range(3):
-            waves = [math.cos(2 * math.pi * float(c) * float(x[b, f])) for c in layer.frequency[f]]
-            waves += [math.sin(2 * math.pi * float(c) * float(x[b, f])) for c in layer.frequency[f]]
+            waves = [math.cos(2 * math.pi * c * float(x[b, f])) for c in layer.frequency[f].tolist()]
+            waves += [math.sin(2 * math.pi * c * float(x[b, f])) for c in layer.frequency[f].tolist()]
             for d in range(4):
                 total = float(layer.bias[f, 0, d]) + sum(w * float(layer.mix[f, i, d]) for i, w in enumerate(waves))
                 expected[b, f, d] = max(total, 0.0)

@@ -203,11 +203,12 @@ def _read_csv(raw: bytes, separator: str, source: str) -> pd.DataFrame:
     header = io.BytesIO(raw).readline().decode("utf-8")
     if separator not in header:  # other common separators, where the usual one is not in the header
         separator = max("\t;|,", key=header.count)
+    absent = [*reader.ConvertOptions().null_values, "None", "?"]  # "?" as in the UCI collection
     try:
         table = reader.read_csv(
             pa.BufferReader(raw),
             parse_options=reader.ParseOptions(delimiter=separator, newlines_in_values=b'"' in raw),
-            convert_options=reader.ConvertOptions(strings_can_be_null=True),
+            convert_options=reader.ConvertOptions(strings_can_be_null=True, null_values=absent),
         )
     except pa.ArrowInvalid as error:
         _raise_ragged(raw, separator, source)
