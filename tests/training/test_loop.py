@@ -684,9 +684,9 @@ def test_a_learner_whose_work_fails_is_guarded_too():
 
         def work(self, batch: Batch, clock: Clock):
             self.count += 1
-            return {"loss": float("nan") if batch.index.tolist()[0] == 0 else 1.0}
+            return {"loss": float("nan") if 37 in batch.index else 1.0}
 
-    with pytest.raises(Diverged, match=r"^the loss of step \d+ is not finite \(rows 0, "):
+    with pytest.raises(Diverged, match=r"^the loss of step \d+ is not finite \(rows "):
         train([stage(Working())])
 
 
@@ -741,7 +741,7 @@ def test_a_budget_that_is_not_needed_changes_nothing(wall):
 
 def test_a_machine_that_stalls_is_cut_off_at_the_deadline_and_the_best_is_kept(wall):
     validate = scripted(*[1.0] * 10_000)
-    learner = Slow(wall, lambda step: 0.01 if step < 50 else 30.0)
+    learner = Slow(wall, lambda step: 0.01 if step < 49 else 30.0)
     outcome = train([stage(learner, validate, epochs=10_000, patience=10_000)], budget=10.0)
     assert outcome.history[-1]["step"] == 50
     assert outcome.best_epoch == 1
@@ -756,6 +756,7 @@ def test_a_budget_of_wall_time_is_kept_on_this_machine():
 
 def test_what_was_spent_before_a_kill_counts(wall, tmp_path, monkeypatch):
     monkeypatch.setattr(loop, "WRITE_SECONDS", 0.0)
+    monkeypatch.setattr(loop, "SAVE_STEPS", (60, 500))
 
     class Breaking(Slow):
         def after_step(self, clock: Clock) -> None:

@@ -384,6 +384,8 @@ class Estimator(BaseEstimator):
         return answers_of(self.learner_, inputs, self.device_, chunk)
 
     def _tell_unseen(self) -> None:
+        for remark in getattr(self.codec_, "remarks", ()):
+            warnings.warn(remark, DataWarning, stacklevel=4)
         unseen: dict[str, int] = getattr(self.codec_, "unseen", {})
         if unseen:
             parts = [f"{column!r} ({count} rows)" for column, count in unseen.items()]

@@ -7,6 +7,7 @@ without a cell, are planned: `decet cells` shows them so.
 
 from __future__ import annotations
 
+import math
 from typing import Any, ClassVar
 
 from decet.contracts import TableSpec
@@ -16,27 +17,15 @@ from decet.training.recipe import Recipe
 
 
 def _dnn_on_tables(spec: TableSpec, rows: int) -> tuple[DNN, Recipe]:
-    """TabM (2410.24210) with binned numbers where rows are many; smaller, smoother and averaged where they are few."""
-    few = rows <= 5_000
-    wide = spec.numbers > 200
-    family = DNN(
-        width=128 if few else 256,
-        depth=2,
-        dropout=0.1,
-        embedding="none" if few or wide or spec.sparse else "piecewise",
-        embedding_width=12,
-    )
-    recipe = Recipe(
-        epochs=100 if few else 60,
-        batch=32 if rows < 1_000 else 128 if few else 256 if rows < 100_000 else 1024,
-        lr=2e-3,
-        weight_decay=1e-2,
-        average=0.0,
-        patience=0 if few else 12,
-        members=16,
-        precision="fp32",
-    )
-    return family, recipe
+    """TabM (2410.24210): with binned numbers where rows are many; narrow, smooth and short where they are few."""
+    if rows <= 5_000:
+        family = DNN(width=64 if rows < 1_000 else 192, depth=2, dropout=0.2, activation="silu", embedding="none")
+        batch = min(256, max(16, 2 ** round(math.log2(max(rows, 1) / 12))))
+        return family, Recipe(epochs=60, batch=batch, lr=2e-3, weight_decay=1e-2, patience=0, members=8)
+    wide = spec.numbers > 200 or spec.sparse
+    family = DNN(width=256, depth=2, dropout=0.1, embedding="none" if wide else "piecewise", embedding_width=12)
+    batch = 256 if rows < 100_000 else 1024
+    return family, Recipe(epochs=30, batch=batch, lr=2e-3, weight_decay=1e-2, average=0.99, patience=10, members=16)
 
 
 class TableClassifier(Classifies):

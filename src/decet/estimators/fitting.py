@@ -28,7 +28,7 @@ from decet.data.quality import quality, repeated_rows
 from decet.data.resident import Resident, moved, taken
 from decet.data.splits import folds, split
 from decet.data.targets import LabelCodec, NumberCodec, check_learnable, fit_labels, fit_numbers
-from decet.errors import BadInput, check_range, suggest
+from decet.errors import BadInput, check_range, listed, suggest
 from decet.estimators.base import BULK, Cell, DataWarning, Estimator, Given, answers_of
 from decet.tasks.classify import Classifier, Classify
 from decet.training.checkpoint import read_tree, write_tree
@@ -39,6 +39,7 @@ from decet.training.recipe import FALLBACK, Recipe
 Array = NDArray[Any]
 LARGE = 5_000  # rows from which validation and calibration rows are set aside
 FOLDS = 5
+FOLD_PATIENCE = 25  # epochs without a better score after which a fold stops
 FEWEST = 25  # rows below which not even cross-fitting is worth its noise
 CROSSFIT = "checkpoint/crossfit.safetensors"
 
@@ -68,6 +69,8 @@ class Choice:
     answers: Array | None = None
     target: Array | None = None
     metrics: dict[str, float | None] = field(default_factory=dict)
+    learner: Learner | None = None  # of a fold in which training was interrupted
+    outcome: Outcome | None = None
 
 
 def fit(estimator: Estimator, cell: Cell, given: Given, call: Call) -> None:
@@ -104,7 +107,10 @@ class _Fit:
         choice = Choice()
         if validation is None and self.call.validation is None and self._foldable():
             choice = self._cross_fitted(weight)
-        learner, outcome = self._train(train_rows, weight, choice, validation)
+        if choice.learner is not None and choice.outcome is not None:  # interrupted: the fold so far is the model
+            learner, outcome = choice.learner, choice.outcome
+        else:
+            learner, outcome = self._train(train_rows, weight, choice, validation)
         if calibration is not None:
             choice.answers = self._answers(learner, calibration)
             choice.target = self.target.numpy()[calibration]
@@ -213,10 +219,20 @@ class _Fit:
         self.codec = self._inputs().fit(self.given.rows, None if len(rows) == self.count else rows)
         self.encoded = self.codec.encode(self.given.rows)
         frame = self.given.rows
+        self._refuse_empty_columns(frame)
         if not sparse.issparse(frame):
             self.notes += [*self.codec.warnings, *quality(frame, self.given.answers, self.codec)]
         for note in self.notes:
             warnings.warn(note, DataWarning, stacklevel=6)
+
+    def _refuse_empty_columns(self, frame: Any) -> None:
+        empty = [c["name"] for c in self.codec.description() if c["kind"] == "all missing"]
+        empty = [name for name in empty if frame[name].isna().all()] if len(empty) else []
+        if empty and hasattr(self.estimator, "feature_names_in_"):
+            raise BadInput(
+                f"all values of column {listed(map(repr, empty))} are missing, so nothing can be learned from it. "
+                f"Take it out, or say inputs=Tables(drop=({empty[0]!r},)) (--inputs.drop {empty[0]})."
+            )
 
     # ----------------------------------------------------------------------------------------------- training
 
@@ -224,6 +240,11 @@ class _Fit:
         family, recipe = self.estimator._joined_settings(self.cell, spec, rows)
         base = FALLBACK if recipe.epochs is None and recipe.steps is None else replace(FALLBACK, epochs=None)
         return family, joined(recipe, base)
+
+    def _said_length(self) -> bool:
+        """Whether the user said how long to train, so that it is not chosen."""
+        recipe = self.estimator.recipe
+        return recipe is not None and (recipe.epochs is not None or recipe.steps is not None)
 
     def _learner(self, codec: Any, rows: int, seed: int) -> tuple[Learner, Any, Recipe]:
         """A new learner for this encoding, its random start a function of the seed alone."""
@@ -330,14 +351,16 @@ class _Fit:
         scores: list[list[float]] = []
         kept: list[list[Array]] = []
         for number, (rows, held) in enumerate(parts):
-            score, answers_by_epoch = self._fold(number, rows, held, weight)
+            score, answers_by_epoch, stopped = self._fold(number, rows, held, weight)
+            if stopped is not None:
+                return stopped
             scores.append(score)
             kept.append(answers_by_epoch)
         shortest = min(map(len, scores))
         if shortest == 0:
             return Choice()
         mean = np.mean([score[:shortest] for score in scores], axis=0)
-        said = self.estimator.recipe is not None and (self.estimator.recipe.epochs or self.estimator.recipe.steps)
+        said = self._said_length()
         best = shortest - 1 if said else int(np.argmax(mean))
         seen = np.concatenate([held for _, held in parts])
         answers = np.concatenate([by_epoch[best] for by_epoch in kept])[np.argsort(seen, kind="stable")]
@@ -347,12 +370,15 @@ class _Fit:
             write_tree(path, {"identity": identity, "epochs": epochs, "answers": torch.from_numpy(answers)})
         return Choice(epochs, answers, target, self._metrics(answers, target))
 
-    def _fold(self, number: int, rows: Array, held: Array, weight: Array | None) -> tuple[list[float], list[Array]]:
-        """Score and held-out answers after each epoch of one fold."""
+    def _fold(
+        self, number: int, rows: Array, held: Array, weight: Array | None
+    ) -> tuple[list[float], list[Array], Choice | None]:
+        """Score and held-out answers after each epoch of one fold; where it is interrupted, its network."""
         codec = self._inputs().fit(self.given.rows, rows)
         inputs = codec.encode(self.given.rows)
-        learner, _, recipe = self._learner(codec, self.count, self.seed + number + 1)
+        learner, family, recipe = self._learner(codec, self.count, self.seed + number + 1)
         recipe = replace(recipe, patience=0)
+        said = self._said_length()
         answers: list[Array] = []
         scores: list[float] = []
         check = self._check(inputs, held, self.target.numpy(), recipe, answers)
@@ -362,16 +388,24 @@ class _Fit:
             scores.append(metrics["score"])
             return metrics
 
+        def hopeless(record: dict[str, Any]) -> bool:
+            return not said and len(scores) - 1 - int(np.argmax(scores)) >= FOLD_PATIENCE
+
         left = self._left()
         source = self._source(inputs, rows, weight, recipe.batch or 1)
-        train(
+        outcome = train(
             [Stage(learner, source, recipe, validate, f"fold {number + 1} of {FOLDS}")],
             seed=self.seed + number + 1,
             device=self.device,
             budget=None if left is None else left / (FOLDS + 1 - number),
+            on_epoch=hopeless,
             show=self.call.show,
         )
-        return scores, answers
+        if not outcome.interrupted:
+            return scores, answers, None
+        self.codec, self.family, self.recipe, self.taken = codec, family, recipe, 0
+        metrics = self._metrics(answers[-1], self.target.numpy()[held]) if answers else {}
+        return scores, answers, Choice(metrics=metrics, learner=learner, outcome=outcome)
 
     # ------------------------------------------------------------------------------------------------ results
 
@@ -396,6 +430,7 @@ class _Fit:
             "inputs": str(asdict(self._inputs())),
             "seed": str(self.seed),
             "budget": str(self.call.budget),
+            "start": str(self.call.start),
         }
         return settings | {"data": self._fingerprint()}
 
