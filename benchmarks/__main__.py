@@ -60,7 +60,8 @@ def _family(family: str, works: Sequence[Work], chosen: Sequence[Work], options:
     page.write_text(text)
     print(text)
     goals = [goal for report in reports.values() for goal in report.goals]
-    print(goals_table(goals), file=sys.stderr)
+    if goals:
+        print(goals_table(goals), file=sys.stderr)
     print(f"records: {runner.records.path}; page: {page}", file=sys.stderr)
     missed = any(goal.verdict == "missed" for goal in goals)
     return code or (MISSED if missed or any("exit code" in note for note in runner.notes) else GOOD)

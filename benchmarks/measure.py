@@ -28,7 +28,7 @@ from pathlib import Path
 from threading import Lock
 from typing import IO, Any, NamedTuple
 
-from benchmarks.report import Found, Record, Report
+from benchmarks.report import Found, Record, Report, provenance
 
 ROOT = Path(__file__).resolve().parent.parent
 IDLE = 0.15  # cores that other processes may use before a timing
@@ -315,7 +315,7 @@ class Runner:
     def report(self, work: Work) -> Report | None:
         """Tables and goals of a work; None where nothing is recorded."""
         found = self.records.of(work.jobs(self.options.quick, self.options.runs), self.options.quick)
-        return work.report(found, self.keep) if found else None
+        return replace(work.report(found, self.keep), origin=provenance(found)) if found else None
 
     def run(self, work: Work) -> None:
         """Do the parts of a work's jobs that have no record. Raises Busy."""
@@ -395,6 +395,7 @@ class Runner:
             "work": job.work,
             "contender": job.contender,
             "run": job.run,
+            "ours": job.ours,
             "arguments": dict(job.arguments),
             "mode": job.mode,
             "threads": 1 if job.mode == "shared" else self.options.threads,

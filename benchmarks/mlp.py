@@ -169,9 +169,10 @@ def _decet_by(task: Task, said: dict[str, Any], seed: int, curve: list[tuple[flo
     """Train by decet's loop; if watched, note (seconds without scoring, held-out loss) in `curve` each epoch."""
     import torch
 
-    from decet.contracts import LabelSpec, Learner, Stage, TableSpec, joined
+    from decet.contracts import LabelSpec, Learner, Stage, TableSpec
     from decet.data.resident import Resident
     from decet.families.dnn import DNN
+    from decet.settings import joined
     from decet.tasks.classify import Classify
     from decet.training import loop
     from decet.training.recipe import FALLBACK, Recipe

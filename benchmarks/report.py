@@ -48,10 +48,11 @@ class Table:
 
 @dataclass
 class Report:
-    """What a work found."""
+    """What a work found. `origin` says what was measured when, by `provenance`."""
 
     tables: list[Table] = field(default_factory=list)
     goals: list[Goal] = field(default_factory=list)
+    origin: str = ""
 
 
 class Found:
@@ -88,6 +89,28 @@ class Found:
 
     def goal(self, what: str, sense: str, target: float, value: float | None) -> Goal:
         return Goal(what, sense, target, value, self.void, self.quick)
+
+
+def provenance(found: Found) -> str:
+    """Commit, days, machine, threads, seeds and versions of the records, and a warning where sources are mixed."""
+    records = found.records
+    packages = sorted({(name, version) for record in records for name, version in record["versions"].items()})
+    parts = {
+        "commit": {record["commit"] for record in records},
+        "measured": {record["when"][:10] for record in records},
+        "threads": {str(record["threads"]) for record in records},
+        "seeds": {str(record["seed"]) for record in records if "seed" in record},
+        "versions": [" ".join(pair) for pair in packages],
+    }
+    said = [f"{name} {_listed(sorted(values))}" for name, values in parts.items() if values]
+    if len({record["source"] for record in records if record["ours"]}) > 1:
+        said.append("**decet's sources changed between these records: run again**")
+    return "; ".join(said) + "."
+
+
+def _listed(values: Sequence[str], most: int = 12) -> str:
+    more = f" and {len(values) - most} more" if len(values) > most else ""
+    return ", ".join(values[:most]) + more
 
 
 def ratio_of_medians(ours: Sequence[float], theirs: Sequence[float]) -> float | None:
@@ -134,7 +157,7 @@ def markdown(title: str, facts: Mapping[str, str], reports: Mapping[str, Report]
     if goals:
         parts += ["## Goals", goals_table(goals)]
     for name, report in reports.items():
-        parts += [f"## {name}"]
+        parts += [f"## {name}", *([report.origin] if report.origin else [])]
         for table in report.tables:
             parts += [f"### {table.title}", *([table.note] if table.note else [])]
             parts += [markdown_table(table.header, table.rows)]

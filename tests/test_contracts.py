@@ -15,7 +15,6 @@ from decet.contracts import (
     Body,
     Clock,
     Decoder,
-    Edges,
     Family,
     Features,
     GraphSpec,
@@ -25,15 +24,15 @@ from decet.contracts import (
     NumberSpec,
     SeriesSpec,
     Source,
-    Sparse,
     Stage,
     State,
     TableSpec,
     TokenSpec,
-    joined,
 )
 from decet.errors import Unsupported
 from decet.families.dnn import DNN
+from decet.settings import joined
+from decet.tensors import Edges, Sparse
 from decet.training.recipe import Recipe
 
 

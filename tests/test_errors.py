@@ -5,7 +5,17 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from decet.errors import BadInput, DecetError, Diverged, NotFitted, Unsupported, check_choice, check_range, listed, suggest
+from decet.errors import (
+    BadInput,
+    DecetError,
+    Diverged,
+    NotFitted,
+    Unsupported,
+    check_choice,
+    check_range,
+    listed,
+    suggest,
+)
 
 
 def test_every_error_is_a_decet_error_and_one_that_python_knows():
@@ -75,7 +85,9 @@ def test_check_range_lets_pass_what_fits_and_what_was_not_said(value):
 def test_check_choice_suggests_the_near_option():
     with pytest.raises(BadInput) as caught:
         check_choice("norm", "batsch", ("none", "batch", "layer"))
-    assert str(caught.value) == "norm must be one of 'none', 'batch', 'layer'. Received: 'batsch'. Did you mean 'batch'?"
+    assert (
+        str(caught.value) == "norm must be one of 'none', 'batch', 'layer'. Received: 'batsch'. Did you mean 'batch'?"
+    )
 
 
 def test_check_choice_without_a_near_option_does_not_list_them_twice():

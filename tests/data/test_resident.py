@@ -7,8 +7,9 @@ import pytest
 import torch
 from scipy import sparse
 
-from decet.contracts import Clock, Sparse
+from decet.contracts import Clock
 from decet.data.resident import Resident, moved, padded, taken
+from decet.tensors import Sparse
 
 ROWS = 101
 NUMBERS = torch.arange(ROWS * 3.0).view(ROWS, 3)
@@ -32,9 +33,7 @@ def _epoch(source: Resident, epoch: int, seed: int = 0) -> list[list[int]]:
     return [source.next(Clock(seed=seed, step=step)).index.tolist() for step in steps]
 
 
-@pytest.mark.parametrize(
-    ("batch", "steps"), [(1, 101), (10, 10), (32, 3), (60, 2), (100, 1), (101, 1), (1000, 1)]
-)
+@pytest.mark.parametrize(("batch", "steps"), [(1, 101), (10, 10), (32, 3), (60, 2), (100, 1), (101, 1), (1000, 1)])
 def test_an_epoch_is_every_row_once_in_batches_of_nearly_one_size(batch, steps):
     source = Resident((NUMBERS, CATEGORIES), TARGET, batch=batch)
     parts = _epoch(source, 2)

@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 from scipy import sparse
 from scipy.stats import norm
 
-from decet.contracts import Sparse
 from decet.data.tables import SparseCodec, TableCodec, Tables
 from decet.errors import BadInput
+from decet.tensors import Sparse
 
 RNG = np.random.default_rng(0)
 N = 60

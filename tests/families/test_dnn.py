@@ -9,10 +9,11 @@ import pytest
 import torch
 from torch import nn
 
-from decet.contracts import ImageSpec, Sparse, TableSpec
+from decet.contracts import ImageSpec, TableSpec
 from decet.errors import BadInput, Unsupported
 from decet.families.dnn import ACTIVATIONS, DNN, EMBEDDINGS, NORMS, SHARINGS
 from decet.nn.members import Ensemble, MemberLinear
+from decet.tensors import Sparse
 
 SPEC = TableSpec(numbers=4)
 MIXED = TableSpec(numbers=3, categories=(4, 9), edges=((-1.0, 0.0, 1.0),) * 3)

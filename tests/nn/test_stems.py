@@ -129,4 +129,3 @@ def test_embeddings_and_biases_are_not_decayed_but_maps_are():
 
 def test_category_width_is_one_hot_while_slots_are_few_then_grows_slowly():
     assert [category_width(slots) for slots in (2, 8, 9, 100, 10_000, 10**7)] == [2, 8, 5, 21, 64, 64]
-

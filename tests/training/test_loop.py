@@ -16,9 +16,10 @@ import pytest
 import torch
 from torch import nn
 
-from decet.contracts import Batch, Clock, Learner, Loss, Phase, Source, Stage, joined
+from decet.contracts import Batch, Clock, Learner, Loss, Phase, Source, Stage
 from decet.data.resident import Resident
 from decet.errors import BadInput, Diverged
+from decet.settings import joined
 from decet.training import loop
 from decet.training.checkpoint import copy_tree, read_tree, same_tree, write_tree
 from decet.training.loop import CHECKPOINT, Outcome, train
@@ -42,9 +43,7 @@ class Network(Learner):
         super().__init__()
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(1)
-            self.layers = nn.Sequential(
-                nn.Linear(4, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Dropout(0.2), nn.Linear(8, 1)
-            )
+            self.layers = nn.Sequential(nn.Linear(4, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Dropout(0.2), nn.Linear(8, 1))
         self.calls, self.stop_at = 0, stop_at
         self.turns = 0
 
@@ -201,10 +200,10 @@ def test_the_users_generators_flags_and_threads_are_as_before():
     torch.manual_seed(9)
     random.seed(9)
     np.random.seed(9)  # noqa: NPY002: the global generator is what is looked at
-    expected = (torch.rand(3), random.random(), np.random.rand())  # noqa: NPY002
+    expected = (torch.rand(3), random.random(), np.random.rand())
     torch.manual_seed(9)
     random.seed(9)
-    np.random.seed(9)  # noqa: NPY002
+    np.random.seed(9)
     threads = torch.get_num_threads()
     assert not torch.are_deterministic_algorithms_enabled()
     seen = []
@@ -224,7 +223,7 @@ def test_the_users_generators_flags_and_threads_are_as_before():
     assert torch.utils.deterministic.fill_uninitialized_memory
     assert torch.get_num_threads() == threads
     assert torch.equal(torch.rand(3), expected[0])
-    assert (random.random(), np.random.rand()) == expected[1:]  # noqa: NPY002
+    assert (random.random(), np.random.rand()) == expected[1:]
 
 
 # ------------------------------------------------------------------------------------------- validation and early stop
@@ -656,7 +655,9 @@ def test_a_loss_that_is_never_finite_is_given_up_with_a_sentence():
         train([own], show=shown)
     message = str(caught.value)
     assert message.startswith("the loss of step ")
-    assert ", even with the learning rate halved 6 times from 0.02. Look at these rows for extreme values, or" in message
+    assert (
+        ", even with the learning rate halved 6 times from 0.02. Look at these rows for extreme values, or" in message
+    )
     assert message.endswith("set a smaller --recipe.lr.")
     assert "(rows " in message
     assert len(shown.sentences) == 6
@@ -756,20 +757,20 @@ def test_a_budget_of_wall_time_is_kept_on_this_machine():
 
 def test_what_was_spent_before_a_kill_counts(wall, tmp_path, monkeypatch):
     monkeypatch.setattr(loop, "WRITE_SECONDS", 0.0)
-    monkeypatch.setattr(loop, "SAVE_STEPS", (60, 500))
+    monkeypatch.setattr(loop, "SAVE_STEPS", (12, 500))
 
     class Breaking(Slow):
         def after_step(self, clock: Clock) -> None:
             super().after_step(clock)
-            if clock.step == 600:
+            if clock.step == 120:
                 raise Stop
 
     with pytest.raises(Stop):
-        train([stage(Breaking(wall, lambda step: 0.01), epochs=10_000)], budget=10.0, folder=tmp_path)
+        train([stage(Breaking(wall, lambda step: 0.05), epochs=10_000)], budget=10.0, folder=tmp_path)
     wall[0] += 1e6  # what passes between the two does not count
     begun = wall[0]
-    train([stage(Slow(wall, lambda step: 0.01), epochs=10_000)], budget=10.0, folder=tmp_path, resume=True)
-    assert wall[0] - begun == pytest.approx(9.5 - 6.0, abs=0.3)
+    train([stage(Slow(wall, lambda step: 0.05), epochs=10_000)], budget=10.0, folder=tmp_path, resume=True)
+    assert wall[0] - begun == pytest.approx(9.5 - 6.0, abs=0.7)
 
 
 # ------------------------------------------------------------------------------------------ phases, stages, self-steps

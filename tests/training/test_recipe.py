@@ -8,8 +8,8 @@ from dataclasses import FrozenInstanceError, fields
 import numpy as np
 import pytest
 
-from decet.contracts import joined
 from decet.errors import BadInput
+from decet.settings import joined
 from decet.training.recipe import FALLBACK, Recipe, rate
 
 

@@ -113,6 +113,16 @@ def find(name: str) -> Dataset:
     return DATASETS[name]
 
 
+def means_set(name: str) -> bool:
+    """Whether this means a public set, and not a file of that name."""
+    return name in DATASETS and not Path(name).is_file()
+
+
+def here(dataset: Dataset) -> bool:
+    """Whether the set can be read without a download; the files' checksums are not looked at."""
+    return all(any((folder / file.path).is_file() for folder in _folders()) for file in dataset.files)
+
+
 def locate(dataset: Dataset, file: File, *, progress: Progress | None = None) -> Path:
     """Where a file of a set lies, downloaded first if it must be."""
     for folder in _folders():

@@ -7,7 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from decet.contracts import Batch, Clock, Source, Sparse
+from decet.contracts import Batch, Clock, Source
+from decet.tensors import Sparse
 
 
 class Resident(Source):
@@ -47,7 +48,7 @@ class Resident(Source):
 
     def _take(self, index: Tensor) -> Batch:
         weight = None if self.weight is None else self.weight.index_select(0, index)
-        return Batch(taken(self.inputs, index), self.target.index_select(0, index), weight, index)
+        return Batch(taken(self.inputs, index), self.target.index_select(0, index), weight, rows=index)
 
 
 def taken(inputs: tuple[Any, ...], index: Tensor) -> tuple[Any, ...]:

@@ -23,13 +23,14 @@ import torch
 from scipy import sparse
 from torch import Tensor
 
-from decet.contracts import Sparse, TableSpec
+from decet.contracts import TableSpec
 from decet.data.cells import DOCUMENTS, Origin, raw_values, refuse_infinite, seconds, slots, telling_words, vocabulary
 from decet.data.columns import FIRST, KINDS, Column, detail, find_column, left_out, made_up
 from decet.data.frames import pop_target, read_table
 from decet.data.quality import quality, repeated_rows
 from decet.data.scaling import LARGEST, Scaling, fit_scaling, some, usual_range
 from decet.errors import BadInput, check_choice, check_range, listed, suggest
+from decet.tensors import Sparse
 
 __all__ = ["Column", "SparseCodec", "TableCodec", "Tables", "pop_target", "quality", "read_table", "repeated_rows"]
 
@@ -39,18 +40,27 @@ _FEW = 64  # rows up to which columns are read as Python values, which is faster
 
 @dataclass(frozen=True)
 class Tables:
-    """How columns are read. What is None is found from the training rows."""
+    """How columns are read. What is None is found from the training rows.
 
-    scale: str | None = None  # quantile, standard or none; None: quantile from 1,000 training rows on, else standard
-    bins: int = 48  # quantile bins kept of each number for binned embeddings
-    number: tuple[str, ...] | None = None  # columns to read as numbers
-    category: tuple[str, ...] | None = None  # columns to read as categories
-    date: tuple[str, ...] | None = None  # columns to read as dates
-    text: tuple[str, ...] | None = None  # columns to read as texts
-    drop: tuple[str, ...] | None = None  # columns to leave out
-    max_categories: int = 10_000  # values of a category column that get a slot, the most frequent first
-    rare: int = 1  # a value seen this often or less in training shares the unknown slot and so trains it; 0: none
-    max_words: int = 64  # words of a text column
+    scale: "quantile", "standard" or "none"; None: quantile from 1,000 training rows on, else standard.
+    bins: quantile bins kept of each number for binned embeddings.
+    number, category, date, text: columns to read as such, A,B.
+    drop: columns to leave out.
+    max_categories: values of a category column that get a slot, the most frequent first.
+    rare: a value seen this often or less in training shares the unknown slot and so trains it; 0 = none.
+    max_words: words of a text column.
+    """
+
+    scale: str | None = None
+    bins: int = 48
+    number: tuple[str, ...] | None = None
+    category: tuple[str, ...] | None = None
+    date: tuple[str, ...] | None = None
+    text: tuple[str, ...] | None = None
+    drop: tuple[str, ...] | None = None
+    max_categories: int = 10_000
+    rare: int = 1
+    max_words: int = 64
 
     def __post_init__(self) -> None:
         check_choice("scale", self.scale, ("quantile", "standard", "none"))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -21,12 +21,13 @@ from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 from sklearn.exceptions import NotFittedError
 from sklearn.utils.validation import validate_data
 
-from decet.contracts import Family, Learner, joined
+from decet.contracts import Family, Learner
 from decet.data.datasets import Loaded
 from decet.data.frames import pop_target, read_table
 from decet.data.resident import moved, padded, taken
 from decet.data.tables import Tables
 from decet.errors import BadInput, NotFitted, Unsupported, listed, suggest
+from decet.settings import joined
 from decet.tasks.classify import Classify
 from decet.tasks.regress import Regress
 from decet.training.progress import Quiet, Show
@@ -95,6 +96,7 @@ class Estimator(BaseEstimator):
         budget: float | None = None,
         out: str | Path | None = None,
         resume: bool = False,
+        overwrite: bool = False,
         on_epoch: Callable[[dict[str, Any]], Any] | None = None,
         show: Show | None = None,
     ) -> Self:
@@ -109,7 +111,8 @@ class Estimator(BaseEstimator):
         sample_weight: one number a row.
         start: a saved model to go on from: weights whose shapes agree are taken.
         budget: seconds for the whole call.
-        out: folder for checkpoints and the finished model; resume: go on from the checkpoint there.
+        out: folder for checkpoints and the finished model; resume: go on from the checkpoint there;
+            overwrite: take the place of what it holds, once the new model is whole.
         on_epoch: called with each epoch's record; a true answer stops training.
         show: where progress is told (nowhere by default).
 
@@ -130,6 +133,7 @@ class Estimator(BaseEstimator):
             budget=budget,
             out=None if out is None else Path(out),
             resume=resume,
+            overwrite=overwrite,
             on_epoch=on_epoch,
             show=show or Quiet(),
             started=started,
@@ -147,6 +151,19 @@ class Estimator(BaseEstimator):
         target = self._target(given.answers)
         metrics: dict[str, float | None] = self._asked().metrics(answers, target, self.answer_.spec)
         return metrics
+
+    def records(self, X: Any) -> Iterator[dict[str, Any]]:
+        """What `decet predict` prints: one dict an item, JSON values only; X is checked whole first.
+
+        answer: a label or a number, a list of labels, or a dict by column where there are several.
+        probabilities: by label (by column and label where there are several columns); of classifiers only.
+        """
+        self._check_fitted()
+        inputs = self.codec_.encode(self._given(X, None, reset=False).rows)
+        self._tell_unseen()
+        for begin in range(0, len(inputs[0]), BULK):
+            part = taken(inputs, torch.arange(begin, min(begin + BULK, len(inputs[0]))))
+            yield from self._records(answers_of(self.learner_, part, self.device_, CHUNK))
 
     def save(self, folder: str | Path) -> None:
         """Write the model folder, whole or not at all. See `decet.load` and `decet.verify`."""
@@ -300,8 +317,11 @@ class Estimator(BaseEstimator):
     def _from_name(self, name: str, y: Any, reset: bool) -> Given:
         from decet.data import datasets
 
-        if name != "-" and not Path(name).exists() and name in datasets.names():
-            return self._from_set(datasets.load(name, "train" if reset else None), y, reset)
+        if datasets.means_set(name):
+            loaded = datasets.load(name)
+            if reset and loaded.splits is not None:  # the official test rows are for evaluate
+                loaded = datasets.load(name, "train")
+            return self._from_set(loaded, y, reset)
         if name != "-" and not Path(name).exists() and "." not in Path(name).name and "/" not in name:
             raise BadInput(f"no such path or public set: {name!r}.{suggest(name, datasets.names())}")
         frame = read_table(name)
@@ -408,6 +428,10 @@ class Estimator(BaseEstimator):
         """Raw answers of a user as the metrics take them."""
         raise Unsupported(f"{type(self).__name__} has no target.")
 
+    def _records(self, answers: Array) -> Iterator[dict[str, Any]]:
+        """Raw answers as `records` tells them."""
+        raise Unsupported(f"{type(self).__name__} has no records.")
+
 
 class Classifies(ClassifierMixin, Estimator):
     """Estimators that answer with labels."""
@@ -416,20 +440,45 @@ class Classifies(ClassifierMixin, Estimator):
 
     def predict(self, X: Any) -> Array:
         """The label of each row, in the form y came in."""
-        answers = self._predicted(X)
-        labels: Array = self.answer_.decode(self._asked().decide(answers, self.answer_.spec))
+        labels: Array = self.answer_.decode(self._asked().decide(self._predicted(X), self.answer_.spec))
         return labels
 
     def predict_proba(self, X: Any) -> Any:
         """Probabilities (n, K) in the order of `classes_`; of a label set (n, labels); of several columns a list."""
-        answers = self._predicted(X).astype(np.float64)
-        spec = self.answer_.spec
-        if len(spec.classes) == 1:
-            return answers / answers.sum(1, keepdims=True)
-        columns = np.split(answers, np.cumsum(spec.classes)[:-1], axis=1)
-        if not spec.exclusive:
+        columns = self._probabilities(self._predicted(X))
+        if not self.answer_.spec.exclusive:
             return np.stack([column[:, 1] for column in columns], 1)
-        return columns
+        return columns[0] if len(columns) == 1 else columns
+
+    def _probabilities(self, answers: Array) -> list[Array]:
+        """Raw answers column by column (n, K), each row summing to 1."""
+        columns = np.split(answers.astype(np.float64), np.cumsum(self.answer_.spec.classes)[:-1], axis=1)
+        return [column / column.sum(1, keepdims=True) for column in columns]
+
+    def _records(self, answers: Array) -> Iterator[dict[str, Any]]:
+        codec = self.answer_
+        ids = self._asked().decide(answers, codec.spec)
+        chances = [np.round(column, 6).tolist() for column in self._probabilities(answers)]
+        classes = [column.tolist() for column in codec.classes]
+        for row in range(len(answers)):
+            if not codec.spec.exclusive:
+                labels = codec.labels.tolist()
+                answer: Any = [label for label, said in zip(labels, ids[row], strict=True) if said]
+                chosen = {str(label): column[row][1] for label, column in zip(labels, chances, strict=True)}
+                yield {"answer": answer, "probabilities": chosen}
+                continue
+            columns = [
+                (names[i], {str(name): chance for name, chance in zip(names, column[row], strict=True)})
+                for names, column, i in zip(classes, chances, ids[row], strict=True)
+            ]
+            if codec.single or codec.soft:
+                yield {"answer": columns[0][0], "probabilities": columns[0][1]}
+            else:
+                named = dict(zip(self.target_names_ or codec.names, columns, strict=True))
+                yield {
+                    "answer": {name: label for name, (label, _) in named.items()},
+                    "probabilities": {name: chance for name, (_, chance) in named.items()},
+                }
 
     def _target(self, y: Any) -> Array:
         target: Array = self.answer_.encode(y).numpy()
@@ -445,6 +494,11 @@ class Regresses(RegressorMixin, Estimator):
         """The number(s) of each row: (n,) or (n, J), as y came."""
         numbers: Array = self.answer_.decode(self._predicted(X))
         return numbers
+
+    def _records(self, answers: Array) -> Iterator[dict[str, Any]]:
+        names = self.target_names_ or self.answer_.names
+        for row in self._numbers_of(answers).tolist():
+            yield {"answer": row[0] if len(row) == 1 else dict(zip(names, row, strict=True))}
 
     def _numbers_of(self, answers: Array) -> Array:
         return np.asarray(self.answer_.decode(answers), dtype=np.float64).reshape(len(answers), -1)

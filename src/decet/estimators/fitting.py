@@ -23,14 +23,16 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from decet import artifact
-from decet.contracts import LabelSpec, Learner, Sparse, Stage, joined
+from decet.contracts import LabelSpec, Learner, Stage
 from decet.data.quality import quality, repeated_rows
 from decet.data.resident import Resident, moved, taken
 from decet.data.splits import folds, split
 from decet.data.targets import LabelCodec, NumberCodec, check_learnable, fit_labels, fit_numbers
 from decet.errors import BadInput, check_range, listed, suggest
 from decet.estimators.base import BULK, Cell, DataWarning, Estimator, Given, answers_of
+from decet.settings import joined
 from decet.tasks.classify import Classifier, Classify
+from decet.tensors import Sparse
 from decet.training.checkpoint import read_tree, write_tree
 from decet.training.loop import CHECKPOINT, OnEpoch, Outcome, train
 from decet.training.progress import Quiet, Show
@@ -56,6 +58,7 @@ class Call:
     budget: float | None = None
     out: Path | None = None
     resume: bool = False
+    overwrite: bool = False
     on_epoch: OnEpoch | None = None
     show: Show = field(default_factory=Quiet)
     started: float = 0.0
@@ -69,6 +72,7 @@ class Choice:
     answers: Array | None = None
     target: Array | None = None
     metrics: dict[str, float | None] = field(default_factory=dict)
+    how: str = "no rows held out"
     learner: Learner | None = None  # of a fold in which training was interrupted
     outcome: Outcome | None = None
 
@@ -82,7 +86,7 @@ def fit(estimator: Estimator, cell: Cell, given: Given, call: Call) -> None:
                 raise BadInput(f"budget and recipe.{name} both say how long to train; keep one.")
     with nullcontext() if call.out is None else artifact.lock(call.out):
         if call.out is not None:
-            _check_free(call.out, call.resume)
+            check_free(call.out, resume=call.resume, overwrite=call.overwrite)
         _Fit(estimator, cell, given, call).run()
 
 
@@ -107,6 +111,7 @@ class _Fit:
         choice = Choice()
         if validation is None and self.call.validation is None and self._foldable():
             choice = self._cross_fitted(weight)
+            choice.how = f"{FOLDS}-fold cross-fitting"
         if choice.learner is not None and choice.outcome is not None:  # interrupted: the fold so far is the model
             learner, outcome = choice.learner, choice.outcome
         else:
@@ -117,14 +122,17 @@ class _Fit:
         if choice.answers is not None and choice.target is not None and isinstance(learner, Classifier):
             learner.calibrate(choice.answers, choice.target)
         if validation is not None:
+            choice.how = "rows set aside"
             choice.metrics = self._metrics(self._answers(learner, validation), self.target.numpy()[validation])
         elif self.call.validation is not None:
             rows, answers = self.call.validation.rows, self.call.validation.answers
             predicted = answers_of(learner, self.codec.encode(rows), self.device, BULK)
+            choice.how = "rows given"
             choice.metrics = self._metrics(predicted, self.answer.encode(answers).numpy())
         self._keep(learner, outcome, choice)
         if self.call.out is not None:
             self.estimator.save(self.call.out)
+        if self.call.out is not None and not outcome.interrupted:  # an interrupted run can still be resumed
             shutil.rmtree(self.call.out / "checkpoint", ignore_errors=True)
 
     # ------------------------------------------------------------------------------------- answers and rows
@@ -460,9 +468,10 @@ class _Fit:
             "data": self.given.source,
             "fingerprint": self._fingerprint(),
             "rows": self.count,
-            "validation": "5-fold cross-fitting" if choice.epochs is not None else "rows set aside",
+            "validation": choice.how,
             "best_epoch": outcome.best_epoch or choice.epochs,
             "budget": self.call.budget,
+            "interrupted": outcome.interrupted,
             "seconds": round(time.monotonic() - self.call.started, 2),
         }
         if isinstance(self.answer, LabelCodec):
@@ -472,12 +481,17 @@ class _Fit:
             warnings.warn("training was interrupted; the best weights so far are kept.", DataWarning, stacklevel=6)
 
 
-def _check_free(out: Path, resume: bool) -> None:
-    """Refuse a folder that holds another run, unless that run is resumed."""
+def check_free(out: Path, *, resume: bool, overwrite: bool) -> None:
+    """Refuse a folder that holds another run, unless that run is resumed or its place may be taken.
+
+    Nothing of an old run is removed here: checkpoint and model are replaced, each whole, when there are new ones.
+    """
+    if resume and overwrite:
+        raise BadInput("resume and overwrite exclude each other: go on with the run, or begin anew.")
     if out.exists() and not out.is_dir():
         raise BadInput(f"{out} is a file, not a folder. Choose another --out.")
     held = [name for name in ("model.json", CHECKPOINT, CROSSFIT) if (out / name).exists()]
-    if held and not resume:
+    if held and not (resume or overwrite):
         raise BadInput(f"{out} already holds a run ({held[0]}). Say --resume, --overwrite, or another --out.")
 
 

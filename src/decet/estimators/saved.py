@@ -17,12 +17,12 @@ import torch
 from torch import Tensor
 
 from decet import __version__, artifact
-from decet.contracts import Sparse
 from decet.data.tables import SparseCodec, TableCodec
 from decet.data.targets import LabelCodec, NumberCodec
 from decet.errors import BadInput, DecetError, suggest
 from decet.estimators import catalog
 from decet.estimators.base import PARTS, Estimator
+from decet.tensors import Sparse
 from decet.training.recipe import Recipe
 
 GOLDEN_ROWS = 16
@@ -147,7 +147,8 @@ def _rebuilt(contents: artifact.Contents, into: Estimator | None) -> Estimator:
         estimator.feature_names_in_ = np.array(model["columns"]["names"], dtype=object)
     estimator.metrics_, estimator.warnings_ = model["metrics"], model["warnings"]
     estimator.provenance_, estimator.plan_ = model["provenance"], model["plan"]
-    estimator.history_, estimator.interrupted_, estimator.taken_ = contents.history, False, 0
+    estimator.history_, estimator.taken_ = contents.history, 0
+    estimator.interrupted_ = bool(model["provenance"].get("interrupted", False))
     if isinstance(estimator.answer_, LabelCodec):
         classes = estimator.answer_.classes
         estimator.classes_ = classes[0] if len(classes) == 1 else classes

@@ -27,11 +27,12 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from decet.contracts import Body, Features, TableSpec, joined
+from decet.contracts import Body, Features, TableSpec
 from decet.errors import BadInput, Unsupported, check_choice, check_range
 from decet.nn.dropout import Dropout
 from decet.nn.members import Ensemble, MemberLinear
 from decet.nn.stems import TableStem
+from decet.settings import joined
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {
     "relu": nn.ReLU,

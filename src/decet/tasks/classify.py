@@ -131,7 +131,7 @@ class Classifier(Learner):
 
     def loss(self, batch: Batch, phase: str) -> Loss:
         features = self.body(batch.inputs)
-        logits = self.head(features.pooled())  # (B, M, sum K)
+        logits = self.head(features.pooled(batch.index))  # (B, M, sum K)
         total = self._cross_entropy(logits, batch.target, batch.weight)
         parts = {name: value for name, value in features.extras.items() if name.startswith("loss:")}
         for value in parts.values():

@@ -71,7 +71,7 @@ class Regressor(Learner):
 
     def loss(self, batch: Batch, phase: str) -> Loss:
         features = self.body(batch.inputs)
-        answers = self.head(features.pooled())  # (B, M, J)
+        answers = self.head(features.pooled(batch.index))  # (B, M, J)
         total = self._distance(answers, batch.target.unsqueeze(1), batch.weight)
         parts = {name: value for name, value in features.extras.items() if name.startswith("loss:")}
         for value in parts.values():

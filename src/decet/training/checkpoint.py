@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,9 @@ def copy_tree(tree: Any) -> Any:
         return {key: copy_tree(value) for key, value in tree.items()}
     if isinstance(tree, (list, tuple)):
         return [copy_tree(value) for value in tree]
-    return tree
+    if tree is None or isinstance(tree, (bool, int, float, str)):
+        return tree
+    raise TypeError(f"state() may hold tensors, numbers, text, lists and dicts. Received: {type(tree).__name__}.")
 
 
 def write_tree(path: Path, tree: Any) -> None:
@@ -50,7 +53,8 @@ def write_tree(path: Path, tree: Any) -> None:
         finally:
             os.close(folder)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):
+            temporary.unlink()
         raise BadInput(
             f"the checkpoint {path} could not be written ({error.strerror}). Free space or choose another --out."
         ) from error
@@ -70,6 +74,7 @@ def read_tree(path: Path) -> Any:
 def _lift(tree: Any, name: str, tensors: dict[str, Tensor]) -> Any:
     """The tree as JSON, its tensors moved to `tensors` and named by their place."""
     if isinstance(tree, Tensor):
+        name = f"{len(tensors)}{name}"  # its number keeps names apart
         tensors[name] = tree.detach().to("cpu").contiguous().clone()
         return {TENSOR: name}
     if isinstance(tree, Mapping):

@@ -14,6 +14,7 @@ What makes a killed run end with the same bits as an unbroken one:
 
 from __future__ import annotations
 
+import json
 import math
 import os
 import signal
@@ -28,8 +29,9 @@ from typing import Any
 
 import torch
 
-from decet.contracts import Batch, Clock, Learner, Stage, joined
+from decet.contracts import Batch, Clock, Learner, Stage
 from decet.errors import BadInput, Diverged, listed
+from decet.settings import joined
 from decet.training.average import Average
 from decet.training.checkpoint import copy_tree, read_tree, write_tree
 from decet.training.optimizers import Optimizer
@@ -38,7 +40,7 @@ from decet.training.progress import Quiet, Show
 from decet.training.recipe import rate
 
 CHECKPOINT = "checkpoint/state.safetensors"
-SAVE_STEPS = (100, 500)  # a save point comes at an epoch's end, after at least / at most so many steps
+SAVE_STEPS = (100, 100)  # a save point comes at an epoch's end, after at least / at most so many steps
 WRITE_SECONDS = 5.0  # checkpoints are written to the disk at most so often
 TRIES = 6  # halvings of the rate before a run that is not finite is given up
 KEPT_BACK = 0.05  # share of a budget kept for what comes after training
@@ -84,15 +86,20 @@ def train(
     path = None if folder is None else folder / CHECKPOINT
     saved = _checkpoint(path, identity or {}) if resume and path is not None else None
     outcome.resumed = saved is not None
-    deadline = None if budget is None else time.monotonic() + budget * (1 - KEPT_BACK)
+    deadline = None if budget is None else time.monotonic() + budget * (1 - KEPT_BACK) - (saved or {}).get("spent", 0.0)
+    began = time.monotonic() - (saved or {}).get("spent", 0.0)
     with _surroundings(device, saved), _interruptible() as interrupt:
         for number, stage in enumerate(stages):
             if saved is not None and saved["stage"] > number:
-                stage.learner.load_state_dict(saved["finished"][number])
+                stage.learner.to(device).load_state_dict(saved["finished"][number]["weights"])
+                stage.learner.restore(saved["finished"][number]["learner"])
                 continue
             run = _Run(stage, seed, device, number, len(stages), outcome, show)
-            run.identity, run.path, run.deadline = dict(identity or {}), path, deadline
-            run.finished = [s.learner.state_dict() for s in stages[:number]]
+            run.identity, run.path, run.began = json_of(identity or {}), path, began
+            run.finished = [{"weights": s.learner.state_dict(), "learner": s.learner.state()} for s in stages[:number]]
+            if deadline is not None:  # what is left is shared out equally among the stages still to come
+                now = time.monotonic()
+                run.deadline = now + (deadline - now) / (len(stages) - number)
             run.begin(saved)
             saved = None
             run.go(interrupt, on_epoch)
@@ -114,19 +121,24 @@ class _Run:
         self.recipe = stage.recipe
         self.clock = Clock(seed=(seed + 7919 * number) & 0x7FFFFFFF)
         self.phases = [] if self.learner.works else list(self.learner.phases())
+        moving = {id(p) for p in self.learner.parameters() if p.requires_grad}
+        self.covers = len(self.phases) == 1 and {id(p) for p in self.phases[0].parameters} >= moving
         self.recipes = [joined(phase.recipe, self.recipe) for phase in self.phases]
         self.optimizers = [Optimizer(p.parameters, r) for p, r in zip(self.phases, self.recipes, strict=True)]
         self.average = Average(self.learner.averaged(), self.recipe.average) if self.recipe.average else None
-        self.sums: dict[str, float] = {}
+        self.sums: dict[str, tuple[float, int]] = {}  # of the epoch so far: total and count of each part
         self.best: dict[str, Any] = {}
+        self.before = len(outcome.history)  # records of earlier stages
         self.scale, self.failures = 1.0, 0
         self.identity: dict[str, Any] = {}
-        self.finished: list[dict[str, torch.Tensor]] = []
+        self.finished: list[dict[str, Any]] = []
         self.path: Path | None = None
         self.deadline: float | None = None
         self.written = -math.inf
         self.snapshot: dict[str, Any] = {}
-        self.decided = (time.monotonic(), 0)
+        self.batch: Batch | None = None
+        self.began = 0.0
+        self.first = self.decided = (0.0, 0)  # (time, step) when stepping began, and when the end was last decided
 
     # ------------------------------------------------------------------------------------------ start and end
 
@@ -137,7 +149,6 @@ class _Run:
             self.outcome.history[:] = saved["history"]
             self.restore(saved["run"])
             self.snapshot = copy_tree(saved["run"])
-            self.decided = (time.monotonic(), self.clock.step)
             self.show.say(f"resumed at step {self.clock.step} of {self.clock.last}")
             return
         steps = self.stage.source.steps
@@ -170,6 +181,7 @@ class _Run:
         clock, steps, save_every = self.clock, self.stage.source.steps, self.outcome.plan["save_every"]
         self.learner.train()
         tick = started = time.monotonic()
+        first = clock.step + 1  # the first step also warms up, it says nothing of the pace
         while clock.step < clock.last:
             if interrupt.is_set():
                 self.outcome.interrupted = True
@@ -187,7 +199,9 @@ class _Run:
                 started = time.monotonic()
                 if stop:
                     return
-            if clock.step % save_every == 0 or (self.deadline is not None and clock.step == 10):
+            if clock.step == first:
+                self.first = self.decided = (now, first)
+            if clock.step % save_every == 0 or self.due(now):
                 self.plan_again()
                 self.save()
             if self.deadline is not None and now > self.deadline and clock.step < clock.last:
@@ -198,7 +212,8 @@ class _Run:
         """One step; False when its loss is not finite."""
         clock, learner = self.clock, self.learner
         seed_all(clock.key("step"), self.device)
-        batch = self.stage.source.next(clock)
+        clock.rate = rate(self.recipe, clock.progress) * self.scale
+        self.batch = batch = self.stage.source.next(clock)
         if learner.works:
             parts = learner.work(batch, clock)
             good = self.add(parts)
@@ -215,9 +230,9 @@ class _Run:
     def descend(self, batch: Batch) -> bool:
         """Loss, backward, step, for each phase whose turn it is."""
         clock, precision, whole = self.clock, self.outcome.plan["precision"], len(self.phases) == 1
-        share, due = self.turn()
+        share, due, turn = self.turn()
         for phase, recipe, optimizer in zip(self.phases, self.recipes, self.optimizers, strict=True):
-            if phase.every > 1 and clock.step % phase.every:
+            if turn % phase.every:
                 continue
             if precision == "fp32":
                 total, parts = self.learner(batch, phase.name)
@@ -228,40 +243,39 @@ class _Run:
             for name, part in parts.items():
                 named[name] = part.item()
             if not self.add(named):
-                self.suspect = batch
                 return False
             if share < 1.0:
                 total = total * share
-            total.backward() if whole else total.backward(inputs=phase.parameters)
+            total.backward() if self.covers else total.backward(inputs=phase.parameters)
             if due:
                 optimizer.step(rate(recipe, clock.progress) * self.scale)
                 optimizer.clear()
         return True
 
-    def turn(self) -> tuple[float, bool]:
-        """The share of this batch in its optimiser step, and whether that step is due (accumulation)."""
+    def turn(self) -> tuple[float, bool, int]:
+        """The share of this batch in its optimiser step, whether that step is due (accumulation), and its number."""
         every = self.recipe.accumulate or 1
         if every == 1:
-            return 1.0, True
+            return 1.0, True, self.clock.step
         steps = self.stage.source.steps
-        place = self.clock.step % steps
+        epoch, place = divmod(self.clock.step, steps)
         group = min(every, steps - place // every * every)
-        return 1.0 / group, (place % every) + 1 == group or self.clock.step + 1 == self.clock.last
+        due = (place % every) + 1 == group or self.clock.step + 1 == self.clock.last
+        return 1.0 / group, due, epoch * math.ceil(steps / every) + place // every
 
     def add(self, parts: Mapping[str, float]) -> bool:
         """Add to the epoch's running sums, unless something is not finite."""
         for value in parts.values():
             if not math.isfinite(value):
                 return False
-        sums = self.sums
         for name, value in parts.items():
-            sums[name] = sums.get(name, 0.0) + value
-        sums["steps"] = sums.get("steps", 0.0) + 1.0 / max(1, len(self.phases))
+            total, count = self.sums.get(name, (0.0, 0))
+            self.sums[name] = (total + value, count + 1)
         return True
 
     def roll_back(self) -> None:
         """Back to the last save point with half the rate; give up after `TRIES`."""
-        step, suspect = self.clock.step, getattr(self, "suspect", None)
+        step, suspect = self.clock.step, self.batch
         scale, failures = self.scale * 0.5, self.failures + 1
         if failures > TRIES:
             raise Diverged(
@@ -283,12 +297,11 @@ class _Run:
         """Validate, keep the best, tell; True when the stage should stop."""
         if not self.sums:
             return True
-        count = self.sums.pop("steps")
         record: dict[str, Any] = {"stage": self.stage.name, "epoch": len(self.own_history()) + 1}
-        record |= {"step": self.clock.step} | {name: value / count for name, value in self.sums.items()}
+        record |= {"step": self.clock.step} | {name: total / count for name, (total, count) in self.sums.items()}
         record["rate"] = rate(self.recipe, self.clock.progress) * self.scale
         self.sums = {}
-        metrics = self.validate()
+        metrics = dict(self.validate())
         score = metrics.pop("score", None)
         record |= metrics
         record["seconds"] = round(time.monotonic() - started, 4)
@@ -314,6 +327,7 @@ class _Run:
         patience = self.recipe.patience or 0
         if score is None or not patience:
             return False
+        score = -math.inf if math.isnan(score) else score
         if not self.best or score > self.best["score"]:
             if self.average is None:
                 weights = copy_tree(self.learner.state_dict())
@@ -325,12 +339,12 @@ class _Run:
         return epoch - int(self.best["epoch"]) >= patience
 
     def own_history(self) -> list[dict[str, Any]]:
-        return [record for record in self.outcome.history if record["stage"] == self.stage.name]
+        return self.outcome.history[self.before :]
 
     def tell(self) -> None:
-        count = self.sums.get("steps", 0.0)
-        if count:
-            facts = {"epoch": float(len(self.own_history()) + 1), "loss": next(iter(self.sums.values())) / count}
+        if self.sums:
+            total, count = next(iter(self.sums.values()))
+            facts = {"epoch": float(len(self.own_history()) + 1), "loss": total / count}
             last = self.outcome.history[-1] if self.outcome.history else {}
             known = ("stage", "epoch", "step", "rate", "seconds", *self.sums)
             facts |= {name: value for name, value in list(last.items()) if name not in known and _number(value)}
@@ -339,15 +353,18 @@ class _Run:
 
     # ------------------------------------------------------------------------------- save points and budget
 
+    def due(self, now: float) -> bool:
+        """Under a budget: whether a fiftieth of what was left has passed since the end was decided."""
+        if self.deadline is None or self.clock.step <= self.decided[1]:
+            return False
+        return now - self.decided[0] > (self.deadline - self.first[0]) / 50
+
     def plan_again(self) -> None:
         """Under a budget: bend the end of training to the time that is left, never the progress made."""
-        if self.deadline is None:
+        if self.deadline is None or self.clock.step <= self.decided[1]:
             return
-        now = time.monotonic()
-        then, step = self.decided
-        if self.clock.step == step:
-            return
-        pace = (now - then) / (self.clock.step - step)
+        now, step = time.monotonic(), self.clock.step
+        pace = max((now - then) / (step - before) for then, before in (self.first, self.decided))
         left = max(1, int((self.deadline - now) / pace))
         last = min(self.outcome.plan["steps"], self.clock.step + left)
         self.clock.plan.append((self.clock.step, self.clock.progress, last))
@@ -362,6 +379,7 @@ class _Run:
         tree = {
             "identity": self.identity,
             "stage": self.number,
+            "spent": now - self.began,
             "plan": self.outcome.plan,
             "history": self.outcome.history,
             "finished": self.finished,
@@ -379,7 +397,8 @@ class _Run:
             "optimizers": [optimizer.state() for optimizer in self.optimizers],
             "gradients": self.gradients(),
             "average": None if self.average is None else self.average.state(),
-            "sums": dict(self.sums),
+            "sums": {name: list(pair) for name, pair in self.sums.items()},
+            "before": self.before,
             "epochs": len(self.outcome.history),
             "best": {},
             "scale": self.scale,
@@ -408,8 +427,10 @@ class _Run:
                 p.grad = None if grad is None else torch.empty_like(p).copy_(grad)
         if self.average is not None:
             self.average.restore(state["average"])
-        self.sums, self.best = state["sums"], state["best"]
+        self.sums = {name: (total, int(count)) for name, (total, count) in state["sums"].items()}
+        self.best = state["best"]
         self.scale, self.failures = state["scale"], state["failures"]
+        self.before = state["before"]
         del self.outcome.history[state["epochs"] :]
 
 
@@ -472,6 +493,7 @@ def _checkpoint(path: Path, identity: Mapping[str, Any]) -> dict[str, Any] | Non
     if not path.exists():
         return None
     saved: dict[str, Any] = read_tree(path)
+    identity = json_of(identity)
     differ = [name for name in identity if saved["identity"].get(name) != identity[name]]
     if differ:
         raise BadInput(
@@ -481,11 +503,17 @@ def _checkpoint(path: Path, identity: Mapping[str, Any]) -> dict[str, Any] | Non
     return saved
 
 
+def json_of(tree: Mapping[str, Any]) -> dict[str, Any]:
+    """As JSON will give it back: tuples as lists, keys as strings."""
+    back: dict[str, Any] = json.loads(json.dumps(tree))
+    return back
+
+
 def _rows(batch: Batch | None) -> str:
     """` (rows 3, 17, 29 and 61 more)`: the batch that went wrong, by the rows of the training data."""
-    if batch is None or batch.index is None:
+    if batch is None or batch.rows is None:
         return ""
-    return f" (rows {listed(batch.index.tolist(), 3)})"
+    return f" (rows {listed(batch.rows.tolist(), 3)})"
 
 
 def _number(value: Any) -> bool:

@@ -8,7 +8,8 @@ from contextlib import AbstractContextManager, nullcontext
 
 import torch
 
-from decet.contracts import Batch, Learner, joined
+from decet.contracts import Batch, Learner
+from decet.settings import joined
 from decet.training.optimizers import Optimizer
 from decet.training.recipe import Recipe, rate
 
@@ -37,7 +38,7 @@ def _trial(
     learner: Learner, example: Batch, recipe: Recipe, precision: str, device: torch.device
 ) -> tuple[float, float]:
     """Seconds of the best of 20 steps on a copy of the learner, and the mean loss of the last five."""
-    trial = copy.deepcopy(learner)
+    trial = copy.deepcopy(learner).train()
     phases = trial.phases()
     recipes = [joined(phase.recipe, recipe) for phase in phases]
     optimizers = [Optimizer(phase.parameters, own) for phase, own in zip(phases, recipes, strict=True)]

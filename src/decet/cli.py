@@ -1,0 +1,554 @@
+"""The command line: verbs, what they print, exit codes.
+
+    decet fit table-classifier adult --out m1 && decet evaluate m1 adult --split test --json
+
+Results go to stdout, everything else to stderr. Exit codes: 0 done, 1 not verified, 2 wrong use (one sentence says
+what), 3 our fault (a report file is named), 130 interrupted (the best so far is kept). The flags of `fit` grow from
+the dataclasses in `decet.flags`. Nothing heavy is imported before a verb needs it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import os
+import shlex
+import signal
+import sys
+import tempfile
+import threading
+import time
+import traceback
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from decet import __version__, flags
+from decet.errors import BadInput, DecetError, check_choice, listed, suggest
+
+if TYPE_CHECKING:
+    from decet.data.datasets import Loaded
+
+SPLITS = ("train", "validation", "test")
+BATCH = 4096  # records written to a Parquet file at a time
+SHOWN = 60  # columns of a table that `show` lists
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command, and return its exit code."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    with warnings.catch_warnings(), _terminable():
+        warnings.showwarning = _warn  # type: ignore[assignment]
+        try:
+            code = _run(given)
+            sys.stdout.flush()
+            return code
+        except DecetError as error:
+            _say(f"decet: {flags.worded(str(error))}")
+            return 2
+        except KeyboardInterrupt:
+            _say("decet: interrupted.")
+            return 130
+        except BrokenPipeError:  # the reader of our output has seen enough, as in `decet predict ... | head`
+            with suppress(OSError, ValueError):
+                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return 0
+        except Exception as error:  # noqa: BLE001  every other error is ours, and is told with a report
+            _say(f"decet: our fault ({type(error).__name__}). Please send {_report(given)}.")
+            return 3
+
+
+def _run(arguments: list[str]) -> int:
+    verb, rest = (arguments[0], arguments[1:]) if arguments else ("--help", [])
+    if verb in flags.HELP:
+        print(_front_page())
+        return 0
+    if verb == "--version":
+        print(f"decet {__version__}")
+        return 0
+    if verb not in VERBS:
+        raise BadInput(f"there is no verb {verb!r}.{suggest(verb, VERBS)}")
+    return VERBS[verb][0](rest)
+
+
+# --------------------------------------------------------------------------------------------------------------- fit
+
+
+def _fit(arguments: list[str]) -> int:
+    if any(token in flags.HELP or token.endswith(".help") for token in arguments):
+        page = flags.estimator_page(arguments) if flags.asks_estimator(arguments) else flags.general_page()
+        print(page)
+        return 0
+    wanted = flags.read(arguments)
+    if wanted.config is not None:
+        print(wanted.config, end="")
+        return 0
+    if wanted.out is not None and _is_finished(wanted.out, wanted.resume, wanted.overwrite):
+        return 0
+    model = _trained(wanted)
+    _tell_fit(model, wanted)
+    return 130 if model.interrupted_ else 0
+
+
+def _is_finished(out: Path, resume: bool, overwrite: bool) -> bool:
+    """Refuse a folder that holds another run before any data are read; whether there is nothing left to do."""
+    from decet.artifact import read, unpack
+    from decet.estimators.fitting import CROSSFIT, check_free
+    from decet.training.loop import CHECKPOINT
+
+    check_free(out, resume=resume, overwrite=overwrite)
+    if not resume or any((out / name).exists() for name in (CHECKPOINT, CROSSFIT)):
+        return False
+    if not (out / "model.json").exists():
+        _say(f"there is nothing to resume in {out}: starting afresh.")
+        return False
+    if unpack(read(out)).model["provenance"].get("interrupted"):
+        _say(f"the run in {out} was interrupted before its first checkpoint: starting afresh.")
+        return False
+    _say(f"{out} holds a finished model: nothing to resume. Say --overwrite to train anew.")
+    return True
+
+
+def _trained(wanted: flags.Fit) -> Any:
+    from decet.training.progress import Live
+
+    out, model = wanted.out, wanted.estimator
+    new = out is not None and not out.exists()
+    show = Live(f"{flags.kebab(type(model))} {wanted.data}")
+    try:
+        return model.fit(
+            wanted.data,
+            wanted.target,
+            validation=wanted.validation,
+            groups=wanted.groups,
+            order=wanted.order,
+            start=wanted.start,
+            budget=wanted.budget,
+            out=out,
+            resume=wanted.resume,
+            overwrite=wanted.overwrite,
+            show=show,
+        )
+    except DecetError:
+        if new and out is not None:
+            with suppress(OSError):  # it holds a checkpoint, or was never made
+                out.rmdir()
+        raise
+    finally:
+        show.close()
+
+
+def _tell_fit(model: Any, wanted: flags.Fit) -> None:
+    """Figures on stdout; where the model went on stderr."""
+    told, out = model.provenance_, wanted.out
+    about = {
+        "estimator": type(model).__name__,
+        "family": type(model.family_).__name__,
+        "data": told["data"],
+        "rows": told["rows"],
+        "seconds": told["seconds"],
+        "out": None if out is None else str(out),
+        "metrics": model.metrics_,
+    }
+    if wanted.json:
+        print(json.dumps(about))
+    else:
+        print("{estimator} with {family} on {data}: {rows:,} rows, {seconds} s".format_map(about))
+        if model.metrics_:
+            print(f"on rows it was not trained on ({told['validation']}):")
+            print(_metrics_table(model.metrics_))
+        else:
+            print("no figures: too few rows to hold any out.")
+    if wanted.start is not None:
+        _say(f"{model.taken_} tensors were taken from {wanted.start}.")
+    if out is None:
+        _say("nothing was saved. Say --out DIR to keep the model.")
+    elif model.interrupted_:
+        _say(f"interrupted: the best so far is saved in {out}. The same command with --resume goes on.")
+    else:
+        _say(f"saved in {out}")
+
+
+# --------------------------------------------------------------------------------------------------- predict, evaluate
+
+
+def _predict(arguments: list[str]) -> int:
+    parser = _Arguments("predict", "MODEL DATA")
+    parser.add_argument("--out", metavar="FILE", help="write .csv, .parquet or .jsonl instead of JSON lines to stdout")
+    parser.add_argument("--split", metavar="PART", help="train or test: an official part of a public set")
+    said = parser.read(arguments)
+    out = None if said.out is None else Path(said.out)
+    if out is not None and out.suffix not in WRITERS:
+        raise BadInput(f"--out must end in {listed(WRITERS)}. Received: {said.out!r}.")
+    if out is not None and (out.is_dir() or not os.access(out.absolute().parent, os.W_OK)):
+        raise BadInput(f"--out {out} cannot be written. Choose a file in a folder that is there and writable.")
+    from decet.estimators.saved import load
+
+    records = load(said.MODEL).records(_part(said.DATA, said.split)[0])
+    if out is None:
+        for record in records:
+            sys.stdout.write(_line(record))
+        return 0
+    beside = out.with_name(f".{out.name}.{os.getpid()}")
+    try:
+        count = WRITERS[out.suffix](records, beside)
+        beside.replace(out)
+    except OSError as error:
+        raise BadInput(f"--out {out} could not be written ({error.strerror}).") from error
+    finally:
+        beside.unlink(missing_ok=True)
+    _say(f"{count:,} answers in {out}")
+    return 0
+
+
+def _evaluate(arguments: list[str]) -> int:
+    parser = _Arguments("evaluate", "MODEL DATA")
+    parser.add_argument("--split", metavar="PART", help="train or test: an official part of a public set (test)")
+    parser.add_argument("--target", metavar="COL", help="the column(s) with the answers, where not as in training")
+    parser.add_argument("--json", action="store_true", help="print one object whose keys are the metrics")
+    said = parser.read(arguments)
+    from decet.estimators.saved import load
+
+    model: Any = load(said.MODEL)
+    data, part = _part(said.DATA, said.split, default="test")
+    if model.provenance_["data"] == said.DATA and part != "test":
+        _say(f"warning: the model was trained on {said.DATA}, so these figures are better than on new rows.")
+    target = said.target.split(",") if said.target and "," in said.target else said.target
+    metrics = model.evaluate(data, target)
+    print(json.dumps(metrics) if said.json else _metrics_table(metrics))
+    return 0
+
+
+def _part(name: str, split: str | None, default: str | None = None) -> tuple[str | Loaded, str | None]:
+    """DATA as the estimators take it, an official part of a public set in memory; and which part."""
+    from decet.data import datasets
+
+    check_choice("--split", split, SPLITS)
+    public = datasets.means_set(name)
+    if split == "validation":
+        raise BadInput(
+            f"the validation rows of {name} were chosen inside fit; `decet show MODEL` has the figures on them. "
+            f"Say --split test, or give rows of your own."
+        )
+    if split is not None and not public:
+        raise BadInput(f"{name} has no official {split} part, only some public sets do. Leave --split out.")
+    if not public:
+        return name, None
+    if split is None and default is not None and datasets.load(name).splits is not None:
+        split = default
+        _say(f"on the official {split} part of {name}:")
+    return datasets.load(name, split), split
+
+
+def _metrics_table(metrics: Mapping[str, float | None]) -> str:
+    return "\n".join(f"  {name:<18} {'undefined' if v is None else format(v, '.6g')}" for name, v in metrics.items())
+
+
+# --------------------------------------------------------------------------------------------------- files of answers
+
+
+def _line(record: Mapping[str, Any]) -> str:
+    return json.dumps(record, ensure_ascii=False) + "\n"
+
+
+def _flat(record: Mapping[str, Any], above: str = "") -> dict[str, Any]:
+    """One level: `probabilities.yes`; a list of labels as JSON."""
+    flat: dict[str, Any] = {}
+    for key, value in record.items():
+        if isinstance(value, Mapping):
+            flat |= _flat(value, f"{above}{key}.")
+        else:
+            flat[above + key] = json.dumps(value, ensure_ascii=False) if isinstance(value, list) else value
+    return flat
+
+
+def _write_lines(records: Iterable[Mapping[str, Any]], path: Path) -> int:
+    count = 0
+    with open(path, "w", encoding="utf-8") as file:
+        for count, record in enumerate(records, 1):  # noqa: B007
+            file.write(_line(record))
+    return count
+
+
+def _write_csv(records: Iterable[Mapping[str, Any]], path: Path) -> int:
+    count, writer = 0, None
+    with open(path, "w", encoding="utf-8", newline="") as file:
+        for count, record in enumerate(map(_flat, records), 1):  # noqa: B007
+            if writer is None:
+                writer = csv.DictWriter(file, record)
+                writer.writeheader()
+            writer.writerow(record)
+    return count
+
+
+def _write_parquet(records: Iterable[Mapping[str, Any]], path: Path) -> int:
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    count, writer, rows = 0, None, map(_flat, records)
+    try:
+        while batch := list(islice(rows, BATCH)):
+            table = pa.Table.from_pylist(batch, schema=None if writer is None else writer.schema)
+            writer = writer or parquet.ParquetWriter(path, table.schema)
+            writer.write_table(table)
+            count += len(batch)
+    finally:
+        if writer is not None:
+            writer.close()
+    return count
+
+
+WRITERS: dict[str, Callable[[Iterable[Mapping[str, Any]], Path], int]] = {
+    ".csv": _write_csv,
+    ".parquet": _write_parquet,
+    ".jsonl": _write_lines,
+}
+
+
+# ------------------------------------------------------------------------------------------------------ verify, show
+
+
+def _verify(arguments: list[str]) -> int:
+    said = _Arguments("verify", "MODEL").read(arguments)
+    from decet import artifact
+    from decet.estimators.saved import verify
+
+    if not Path(said.MODEL).is_dir():
+        artifact.read(said.MODEL)  # says that there is no such folder, and which is near
+    result = verify(said.MODEL)
+    print(result)
+    return 0 if result.ok else 1
+
+
+def _show(arguments: list[str]) -> int:
+    parser = _Arguments("show", "MODEL")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    said = parser.read(arguments)
+    from decet.estimators.described import describe
+
+    facts = describe(said.MODEL)
+    print(json.dumps(facts, ensure_ascii=False, default=str) if said.json else _told(facts))
+    return 0
+
+
+def _told(facts: Mapping[str, Any]) -> str:
+    def settings(values: Mapping[str, Any]) -> str:
+        return ", ".join(f"{k} {v}" for k, v in values.items() if v is not None and k != "name") or "as by default"
+
+    layers = [("layer", "kind", "output", "parameters")]
+    for layer in facts["layers"]:
+        shape = "" if layer["output"] is None else f"({', '.join(map(str, layer['output']))})"
+        layers.append((layer["name"], layer["kind"], shape, f"{layer['parameters']:,}"))
+    columns = [(c["name"], c["kind"], c["detail"]) for c in facts["columns"]]
+    if len(columns) > SHOWN:
+        columns = [*columns[:SHOWN], (f"and {len(columns) - SHOWN:,} more", "", "")]
+    told = facts["provenance"]
+    return "\n".join(
+        [
+            f"{facts['estimator']}: {', '.join(facts['targets']) or 'the answers'} of {told['data']}",
+            "",
+            *_aligned(layers),
+            f"  {facts['parameters']:,} parameters",
+            "",
+            f"family {facts['family']['name']}: {settings(facts['family'])}",
+            f"recipe: {settings(facts['recipe'])}",
+            f"question: {settings(facts['question'])}",
+            "",
+            f"figures on rows it was not trained on ({told['validation']}):",
+            _metrics_table(facts["metrics"]) or "  none: too few rows to hold any out",
+            "",
+            f"columns ({len(facts['columns']):,}):",
+            *_aligned(columns),
+            *(f"  warning: {warning}" for warning in facts["warnings"]),
+            "",
+            f"provenance: {settings(told)}",
+            f"plan: {settings(facts['plan'])}",
+            f"versions: {settings(facts['versions'])}",
+        ]
+    )
+
+
+def _aligned(rows: Sequence[Sequence[str]]) -> Iterator[str]:
+    """Rows of text under one another."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        yield "  " + "  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip()
+
+
+# ----------------------------------------------------------------------------------------------------- cells, datasets
+
+
+def _cells(arguments: list[str]) -> int:
+    parser = _Arguments("cells")
+    parser.add_argument("--json", action="store_true", help="print one JSON object a line")
+    said = parser.read(arguments)
+    from decet.estimators.catalog import ESTIMATORS, PLAN
+
+    there = {(kind.__name__, cell.family.__name__) for kind in ESTIMATORS for cell in kind.row}
+    rows, total = [("estimator", "data -> answer", "families, default first")], 0
+    for name, (data, answer, families) in PLAN.items():
+        names = families.split(", ")
+        total += len(names)
+        if said.json:
+            cells = {family: (name, family) in there for family in names}
+            print(json.dumps({"estimator": flags.kebab(name), "data": data, "answer": answer, "families": cells}))
+        marked = "  ".join(family if (name, family) in there else f"({family})" for family in names)
+        rows.append((flags.kebab(name), f"{data} -> {answer}", marked))
+    if not said.json:
+        print("\n".join(_aligned(rows)))
+        print(f"\n  {len(there)} of {total} cells are there; those in brackets are planned.")
+    return 0
+
+
+def _datasets(arguments: list[str]) -> int:
+    parser = _Arguments("datasets")
+    parser.add_argument("NAME", nargs="?", help="fetch this set, and tell all about it")
+    parser.add_argument("--json", action="store_true", help="print one JSON object a set")
+    said = parser.read(arguments)
+    from decet.data import datasets
+
+    if said.NAME is not None:
+        _fetch(said.NAME)
+    rows: list[tuple[str, ...]] = [("name", "kind", "here", "read", "rows", "licence")]
+    for name in datasets.names() if said.NAME is None else [said.NAME]:
+        found = datasets.find(name)
+        about = {"name": name, "kind": found.kind, "here": datasets.here(found), "status": found.status}
+        about |= {"rows": found.rows, "licence": found.licence, "home": found.home, "citation": found.citation}
+        if said.json:
+            print(json.dumps(about))
+        elif said.NAME is not None:
+            print("\n".join(_aligned([(key, str(value)) for key, value in about.items() if value != ""])))
+        short = [name, found.kind, "yes" if about["here"] else "no", found.status, found.rows, found.licence]
+        rows.append((*short[:4], _cut(short[4], 34), _cut(short[5], 22)))
+    if said.NAME is None and not said.json:
+        print("\n".join(_aligned(rows)))
+        print("\n  `decet datasets NAME` fetches a set and tells all about it.")
+    return 0
+
+
+def _fetch(name: str) -> None:
+    from decet.data import datasets
+    from decet.training.progress import Live
+
+    dataset = datasets.find(name)
+    show = Live(f"fetching {name}")
+    try:
+        for file in dataset.files:
+            datasets.locate(dataset, file, progress=lambda done, size: show.step(done / size, {"MB": done / 1e6}))
+    finally:
+        show.close()
+
+
+def _cut(text: str, most: int) -> str:
+    return text if len(text) <= most else text[: most - 3].rstrip(" ,.") + "..."
+
+
+# ------------------------------------------------------------------------------------------------ arguments and pages
+
+VERBS: dict[str, tuple[Callable[[list[str]], int], str, str]] = {
+    "fit": (_fit, "ESTIMATOR DATA", "train a model, measure it, save it"),
+    "predict": (_predict, "MODEL DATA", "answer rows: one JSON line each, or a CSV or Parquet file"),
+    "evaluate": (_evaluate, "MODEL DATA", "every metric on rows whose answers are known"),
+    "verify": (_verify, "MODEL", "check the files of a model and replay its golden rows"),
+    "show": (_show, "MODEL", "layers, parameters, settings, figures, columns, provenance"),
+    "cells": (_cells, "", "the map: which family can answer which question"),
+    "datasets": (_datasets, "[NAME]", "the public sets; NAME fetches one"),
+}
+
+
+class _Arguments(argparse.ArgumentParser):
+    """The arguments of a small verb, every mistake told in one sentence."""
+
+    def __init__(self, verb: str, positional: str = ""):
+        super().__init__(
+            prog=f"decet {verb}",
+            description=VERBS[verb][2],
+            allow_abbrev=False,
+            formatter_class=lambda prog: argparse.HelpFormatter(prog, max_help_position=28, width=flags.WIDTH),
+        )
+        for name in positional.split():
+            self.add_argument(name, help={"MODEL": "a model folder", "DATA": "a path, -, or a public set"}[name])
+
+    def read(self, arguments: list[str]) -> argparse.Namespace:
+        flags.check_flags(arguments, self._option_string_actions)
+        return self.parse_args(arguments)
+
+    def error(self, message: str) -> Any:
+        raise BadInput(flags.told(message, self.prog))
+
+
+def _front_page() -> str:
+    verbs = [(f"decet {verb} {takes}".rstrip(), text) for verb, (_, takes, text) in VERBS.items()]
+    return "\n".join(
+        [
+            "usage: decet VERB ...",
+            "",
+            "One tool for ten families of deep learning: a task, done by a family, on data.",
+            "",
+            flags.columns(verbs),
+            "",
+            "MODEL is a folder that fit wrote; DATA a path, - for standard input, or a public set.",
+            "`decet VERB --help` explains a verb, `decet --version` tells the version.",
+            "",
+            "  decet fit table-classifier adult --out m1",
+            "  decet verify m1",
+            "  decet evaluate m1 adult --split test",
+            "",
+            "exit codes: 0 done, 1 not verified, 2 wrong use, 3 our fault, 130 interrupted",
+        ]
+    )
+
+
+# ------------------------------------------------------------------------------------- what goes wrong, and interrupts
+
+
+def _say(sentence: str) -> None:
+    print(sentence, file=sys.stderr, flush=True)
+
+
+def _warn(message: Warning | str, category: type[Warning], filename: str, lineno: int, *_: Any) -> None:
+    """A warning, on one line."""
+    _say(f"warning: {flags.worded(str(message))}")
+
+
+def _report(arguments: list[str]) -> Path:
+    """Write what we need to find our mistake into this folder, or where that cannot be, the temporary one."""
+    from importlib.metadata import PackageNotFoundError, version
+
+    lines = [f"command: {shlex.join(['decet', *arguments])}", f"decet {__version__}", f"python {sys.version}"]
+    lines.append(f"platform {sys.platform} {os.uname().release} {os.uname().machine}")
+    for package in ("torch", "numpy", "scipy", "scikit-learn", "pandas", "pyarrow", "jsonargparse"):
+        with suppress(PackageNotFoundError):
+            lines.append(f"{package} {version(package)}")
+    text = "\n".join([*lines, "", traceback.format_exc()])
+    name = f"decet-report-{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}.txt"
+    for folder in (Path.cwd(), Path(tempfile.gettempdir())):
+        with suppress(OSError):
+            (folder / name).write_text(text, encoding="utf-8")
+            return folder / name
+    _say(text)
+    return Path("the lines above")
+
+
+@contextmanager
+def _terminable() -> Iterator[None]:
+    """SIGTERM does what Ctrl-C does."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def stop(number: int, frame: Any) -> None:
+        interrupt = signal.getsignal(signal.SIGINT)
+        if not callable(interrupt):  # a shell's background job ignores Ctrl-C, but is told to end all the same
+            raise KeyboardInterrupt
+        interrupt(signal.SIGINT, frame)
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

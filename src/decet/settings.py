@@ -1,0 +1,16 @@
+"""Settings: frozen dataclasses whose fields may be None = not said, joined field by field."""
+
+from __future__ import annotations
+
+from dataclasses import fields, replace
+from typing import TypeVar
+
+Settings = TypeVar("Settings")
+
+
+def joined(first: Settings | None, *others: Settings | None) -> Settings:
+    """The first that says something (is not None) wins, field by field: user, then cell, then fallback."""
+    said = [layer for layer in (first, *others) if layer is not None]
+    names = [f.name for f in fields(said[0])]  # type: ignore[arg-type]
+    values = {n: next((v for v in (getattr(s, n) for s in said) if v is not None), None) for n in names}
+    return replace(said[0], **values)  # type: ignore[type-var]

@@ -1,0 +1,98 @@
+"""The map: what is filled, what is planned, and that every cell's advice builds a network and a whole recipe."""
+
+from __future__ import annotations
+
+import inspect
+from dataclasses import fields
+
+import pytest
+import torch
+
+import decet
+from decet.contracts import LabelSpec, NumberSpec, TableSpec
+from decet.estimators import catalog
+from decet.estimators.base import Cell, Estimator
+from decet.estimators.catalog import ESTIMATORS, FAMILIES, PLAN, estimator_named, family_named
+from decet.settings import joined
+from decet.tasks.classify import Classify
+from decet.training.recipe import FALLBACK, Recipe
+
+CELLS = [(estimator, cell) for estimator in ESTIMATORS for cell in estimator.row]
+SPECS = [
+    TableSpec(numbers=1),
+    TableSpec(numbers=20, categories=(3, 90), edges=((0.0, 1.0),) * 20),
+    TableSpec(numbers=0, categories=(5,)),
+    TableSpec(numbers=1000, edges=((0.0, 1.0),) * 1000),
+    TableSpec(numbers=5000, sparse=True),
+]
+ROWS = [1, 2, 30, 150, 999, 1_000, 5_000, 5_001, 99_999, 100_000, 10_000_000]
+
+
+@pytest.mark.parametrize("estimator", ESTIMATORS)
+def test_every_estimator_is_public_and_on_the_plan(estimator):
+    assert getattr(decet, estimator.__name__) is estimator
+    assert estimator.__name__ in decet.__all__
+    planned = PLAN[estimator.__name__][2].split(", ")
+    filled = [cell.family.__name__ for cell in estimator.row]
+    assert filled == [name for name in planned if name in filled]  # in the plan's order, the default first
+    assert estimator_named(estimator.__name__) is estimator
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_every_family_is_public_and_in_some_row(family):
+    assert getattr(decet, family.__name__) is family
+    assert family_named(family.__name__) is family
+    assert any(cell.family is family for _, cell in CELLS)
+
+
+def test_what_is_planned_has_a_name_and_no_class():
+    assert len(PLAN) == 27
+    assert all(len(row) == 3 and all(row) for row in PLAN.values())
+    for name in ("ImageClassifier", "nothing", ""):
+        assert estimator_named(name) is None
+    for name in ("CNN", "Recipe"):
+        assert family_named(name) is None
+
+
+@pytest.mark.parametrize("estimator", ESTIMATORS)
+def test_a_constructor_spells_out_its_question_and_keeps_what_it_is_given(estimator):
+    parameters = inspect.signature(estimator).parameters
+    asked = {f.name: f.default for f in fields(estimator.question)}
+    names = ["family", *asked, "recipe", "inputs", "seed", "device"]
+    assert list(parameters) == names
+    assert {name: parameters[name].default for name in asked} == asked
+    assert all(parameters[name].kind is inspect.Parameter.KEYWORD_ONLY for name in names[1:])
+    given = {name: object() for name in names}
+    model = estimator(**given)
+    assert all(getattr(model, name) is value for name, value in given.items())
+    assert issubclass(estimator, Estimator)
+    assert all(name in estimator.__doc__ for name in names)
+
+
+@pytest.mark.parametrize(("estimator", "cell"), CELLS, ids=lambda x: getattr(x, "__name__", ""))
+@pytest.mark.parametrize("spec", SPECS, ids=["number", "mixed", "categories", "wide", "sparse"])
+def test_every_cell_advises_whole_settings_for_data_of_any_shape(estimator, cell, spec):
+    answer = LabelSpec((3,)) if estimator.question is Classify else NumberSpec(2)
+    for rows in ROWS:
+        family, recipe = cell.advise(spec, rows)
+        assert isinstance(family, cell.family)
+        whole = joined(recipe, FALLBACK)
+        assert isinstance(whole, Recipe)
+        assert all(getattr(whole, f.name) is not None for f in fields(Recipe) if f.name not in ("steps", "metric"))
+        with torch.device("meta"):  # shapes only
+            body = family.encoder(spec, whole.members)
+            learner = estimator.question().learner(body, answer, whole.members)
+        assert sum(p.numel() for p in learner.parameters()) > 0
+
+
+@pytest.mark.parametrize(("estimator", "cell"), CELLS, ids=lambda x: getattr(x, "__name__", ""))
+def test_a_cells_batch_leaves_several_steps_an_epoch(estimator, cell):
+    for rows in ROWS[2:]:
+        assert rows / cell.advise(SPECS[0], rows)[1].batch >= 1.5
+
+
+def test_the_default_family_is_the_first_of_the_row():
+    for estimator in ESTIMATORS:
+        assert isinstance(estimator()._default("family"), estimator.row[0].family)
+    assert all(isinstance(cell, Cell) for _, cell in CELLS)
+    assert catalog.TableClassifier.row[0].family is decet.DNN
