@@ -1,13 +1,11 @@
-"""The nouns: ragged and sparse tensors, edges, features, decoder state, joined settings, the clock."""
+"""The nouns: features, decoder state, the clock."""
 
 from __future__ import annotations
 
-from dataclasses import FrozenInstanceError, dataclass
+from dataclasses import FrozenInstanceError
 
-import numpy as np
 import pytest
 import torch
-from scipy import sparse
 from torch import nn
 
 from decet.contracts import (
@@ -31,8 +29,6 @@ from decet.contracts import (
 )
 from decet.errors import Unsupported
 from decet.families.dnn import DNN
-from decet.settings import joined
-from decet.tensors import Edges, Sparse
 from decet.training.recipe import Recipe
 
 
@@ -56,62 +52,6 @@ def test_specs_are_frozen_and_can_be_keys(spec):
 
 def test_dnn_is_a_family():
     assert isinstance(DNN(), Family)
-
-
-# ------------------------------------------------------------------------------------------------------------ sparse
-
-
-def _sparse(dense: np.ndarray) -> Sparse:
-    table = sparse.csr_matrix(dense)
-    offsets, columns = (torch.from_numpy(a.astype(np.int64)) for a in (table.indptr, table.indices))
-    return Sparse(offsets, columns, torch.from_numpy(table.data.astype(np.float32)), table.shape[1])
-
-
-def _dense(x: Sparse) -> np.ndarray:
-    arrays = (x.values.numpy(), x.columns.numpy(), x.offsets.numpy())
-    return sparse.csr_matrix(arrays, shape=(len(x), x.width)).toarray()
-
-
-@pytest.fixture
-def dense():
-    rng = np.random.default_rng(0)
-    table = rng.normal(size=(6, 5)).astype(np.float32) * (rng.random((6, 5)) < 0.4)
-    table[2] = 0  # a row with nothing in it
-    return table
-
-
-def test_sparse_rows_are_the_rows_asked_in_their_order(dense):
-    x = _sparse(dense)
-    assert len(x) == 6
-    index = torch.tensor([5, 2, 2, 0])
-    np.testing.assert_array_equal(_dense(x.rows(index)), dense[index])
-    assert len(x.rows(torch.tensor([], dtype=torch.int64))) == 0
-
-
-def test_sparse_times_is_the_matrix_product_and_its_gradient_reaches_the_weight(dense):
-    weight = torch.randn(5, 3, requires_grad=True)
-    product = _sparse(dense).times(weight)
-    torch.testing.assert_close(product, torch.from_numpy(dense) @ weight)
-    product.square().sum().backward()
-    mine, weight.grad = weight.grad, None
-    (torch.from_numpy(dense) @ weight).square().sum().backward()
-    torch.testing.assert_close(mine, weight.grad)
-
-
-def test_edges_normalised_is_kipf_and_wellings_matrix_made_once():
-    edges = Edges(torch.tensor([[0, 1, 1, 2], [1, 0, 2, 1]]), count=4)
-    adjacency = np.eye(4)
-    for source, target in [(0, 1), (1, 0), (1, 2), (2, 1)]:
-        adjacency[target, source] = 1
-    scale = np.diag(adjacency.sum(1) ** -0.5)
-    np.testing.assert_allclose(edges.normalised.to_dense().numpy(), scale @ adjacency @ scale, atol=1e-6)
-    assert edges.normalised is edges.normalised
-
-
-def test_edges_normalised_counts_weights():
-    edges = Edges(torch.tensor([[0, 1], [1, 0]]), count=2, weight=torch.tensor([3.0, 3.0]))
-    expected = torch.tensor([[0.25, 0.75], [0.75, 0.25]])  # (A + I) / degree 4
-    torch.testing.assert_close(edges.normalised.to_dense(), expected)
 
 
 # ---------------------------------------------------------------------------------------------------------- features
@@ -163,29 +103,11 @@ def test_features_without_what_is_asked_say_so():
 
 
 def test_state_select_reorders_repeats_and_resets_rows():
-    state = State({"h": torch.tensor([[1.0, 2.0], [3.0, 4.0]]), "cache": torch.ones(2, 3, 4)}, step=7)
+    state = State({"h": torch.tensor([[1.0, 2.0], [3.0, 4.0]]), "cache": torch.ones(2, 3, 4)})
     chosen = state.select(torch.tensor([1, 1, -1]))
     assert chosen.tensors["h"].tolist() == [[3, 4], [3, 4], [0, 0]]
     assert chosen.tensors["cache"].sum((1, 2)).tolist() == [12, 12, 0]
-    assert chosen.step == 7
     assert state.tensors["h"].tolist() == [[1, 2], [3, 4]]  # what it was taken from is as before
-
-
-# ---------------------------------------------------------------------------------------------------------- settings
-
-
-@dataclass(frozen=True)
-class _Cake:
-    flour: int | None = None
-    eggs: int | None = None
-    sweet: bool | None = None
-
-
-def test_joined_takes_the_first_that_says_something_field_by_field():
-    cake = joined(_Cake(flour=1), None, _Cake(flour=2, eggs=3, sweet=False), _Cake(sweet=True))
-    assert cake == _Cake(flour=1, eggs=3, sweet=False)  # False says something, None does not
-    assert joined(None, _Cake(eggs=0), _Cake(eggs=5)).eggs == 0
-    assert joined(Recipe(lr=0.5), Recipe(lr=1.0, epochs=60)) == Recipe(lr=0.5, epochs=60)
 
 
 # ------------------------------------------------------------------------------- what a part does when it says nothing
@@ -200,7 +122,7 @@ def test_default_phase_trains_every_parameter_that_may_move():
     assert learner.averaged() is learner
     assert (learner.state(), Source().state()) == ({}, {})
     assert (learner.restore({}), learner.after_step(Clock()), Source().restore({})) == (None, None, None)
-    assert (learner.views, learner.works) == (1, False)
+    assert not learner.works
     assert Stage(learner, Source(), Recipe()).name == "train"
 
 

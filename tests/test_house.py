@@ -25,21 +25,25 @@ WORKSHOPS = {
     for path in sorted((ROOT / folder).rglob("*.py"))
 }
 
-# errors <- contracts <- nn <- families; contracts <- data, training, artifact; contracts, nn <- tasks;
+# errors <- tensors, settings <- contracts <- nn <- families; contracts <- data, training, artifact; contracts, nn <- tasks;
 # all of these <- estimators <- referee, report <- cli. Data, families, tasks and training never import one another.
+NOUNS = {"errors", "tensors", "settings", "contracts"}
 BELOW: dict[str, set[str]] = {
     "errors": set(),
-    "contracts": {"errors"},
-    "nn": {"errors", "contracts"},
-    "families": {"errors", "contracts", "nn"},
-    "data": {"errors", "contracts"},
-    "tasks": {"errors", "contracts", "nn"},
-    "training": {"errors", "contracts"},
-    "artifact": {"errors", "contracts"},
+    "tensors": {"errors"},
+    "settings": {"errors"},
+    "contracts": {"errors", "tensors"},
+    "nn": NOUNS,
+    "families": {*NOUNS, "nn"},
+    "data": NOUNS,
+    "tasks": {*NOUNS, "nn"},
+    "training": NOUNS,
+    "artifact": NOUNS,
 }
 BELOW["estimators"] = set(BELOW)
 BELOW["referee"] = BELOW["report"] = {*BELOW, "referee", "report"}
-BELOW["cli"] = BELOW["__main__"] = BELOW["__init__"] = {*BELOW, "cli", "__init__"}
+BELOW["flags"] = {*BELOW}
+BELOW["cli"] = BELOW["__main__"] = BELOW["__init__"] = {*BELOW, "cli", "flags", "__init__"}
 
 LINES = {"contracts.py": 250, "families": 400}  # at most, by file or room
 LINES_ELSEWHERE = 600

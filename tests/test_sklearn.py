@@ -171,7 +171,11 @@ def test_rows_may_be_read_only():
 def test_the_users_generators_are_not_touched(tmp_path):
     def states() -> tuple[bytes, bytes, bytes]:
         kind, keys, *rest = np.random.get_state()  # noqa: NPY002: the global generator is what is looked at
-        return pickle.dumps(random.getstate()), pickle.dumps((kind, keys.tolist(), rest)), torch.get_rng_state().numpy().tobytes()
+        return (
+            pickle.dumps(random.getstate()),
+            pickle.dumps((kind, keys.tolist(), rest)),
+            torch.get_rng_state().numpy().tobytes(),
+        )
 
     before = states()
     model = TableClassifier(SMALL, recipe=QUICK).fit(X, SIGN)
@@ -186,7 +190,7 @@ def test_the_users_generators_are_not_touched(tmp_path):
 def test_what_the_users_generators_say_changes_nothing():
     def fitted(seed: int) -> TableClassifier:
         torch.manual_seed(seed)
-        np.random.seed(seed)  # noqa: NPY002
+        np.random.seed(seed)
         return TableClassifier(SMALL, recipe=QUICK).fit(X, SIGN)
 
     np.testing.assert_array_equal(fitted(1).predict_proba(X), fitted(2).predict_proba(X))

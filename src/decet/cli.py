@@ -58,7 +58,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             return 0
         except Exception as error:  # noqa: BLE001  every other error is ours, and is told with a report
-            _say(f"decet: our fault ({type(error).__name__}). Please send {_report(given)}.")
+            what = _cut(" ".join(f"{type(error).__name__}: {error}".split()), 200)
+            _say(f"decet: our fault ({what}). Please send us {_report(given)}")
             return 3
 
 
@@ -421,7 +422,8 @@ def _datasets(arguments: list[str]) -> int:
         if said.json:
             print(json.dumps(about))
         elif said.NAME is not None:
-            print("\n".join(_aligned([(key, str(value)) for key, value in about.items() if value != ""])))
+            told = about | {"here": "yes" if about["here"] else "no"}
+            print("\n".join(_aligned([(key, str(value)) for key, value in told.items() if value != ""])))
         short = [name, found.kind, "yes" if about["here"] else "no", found.status, found.rows, found.licence]
         rows.append((*short[:4], _cut(short[4], 34), _cut(short[5], 22)))
     if said.NAME is None and not said.json:

@@ -264,7 +264,9 @@ def _yaml(path: str) -> dict[str, Any]:
     except (OSError, UnicodeDecodeError) as error:
         raise BadInput(f"--config {path} cannot be read ({getattr(error, 'strerror', None) or error}).") from error
     except yaml.YAMLError as error:
-        raise BadInput(f"--config {path} is not YAML: {error}.") from error
+        mark, problem = getattr(error, "problem_mark", None), getattr(error, "problem", None)
+        where = f" (line {mark.line + 1}: {problem})" if mark and problem else ""
+        raise BadInput(f"--config {path} is not YAML{where}.") from error
     if not isinstance(content, dict):
         raise BadInput(f"--config {path} must hold settings by name, as --print-config prints them.")
     return content

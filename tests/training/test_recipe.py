@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import FrozenInstanceError, fields
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -111,7 +112,7 @@ def test_a_rate_never_jumps_or_turns_negative(schedule):
     recipe = Recipe(lr=1.0, schedule=schedule, warmup=0.05)
     rates = [rate(recipe, step / 1000) for step in range(1001)]
     assert min(rates) >= 0.0
-    assert max(abs(a - b) for a, b in zip(rates, rates[1:], strict=False)) < 0.03
+    assert max(abs(a - b) for a, b in pairwise(rates)) < 0.03
     assert rates[50:] == sorted(rates[50:], reverse=True)
 
 
