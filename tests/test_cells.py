@@ -20,11 +20,12 @@ from sklearn.datasets import load_diabetes, load_wine
 from sklearn.model_selection import train_test_split
 
 from decet import Recipe
-from decet.contracts import Stage, joined
+from decet.contracts import Stage
 from decet.data.resident import Resident
 from decet.estimators import fitting
 from decet.estimators.base import Cell, Estimator
 from decet.estimators.catalog import ESTIMATORS
+from decet.settings import joined
 from decet.tasks.classify import Classify
 from decet.training import loop
 from decet.training.checkpoint import same_tree

@@ -134,7 +134,7 @@ def _trained(wanted: flags.Fit) -> Any:
             overwrite=wanted.overwrite,
             show=show,
         )
-    except DecetError:
+    except (DecetError, KeyboardInterrupt):
         if new and out is not None:
             with suppress(OSError):  # it holds a checkpoint, or was never made
                 out.rmdir()
@@ -169,7 +169,8 @@ def _tell_fit(model: Any, wanted: flags.Fit) -> None:
     if out is None:
         _say("nothing was saved. Say --out DIR to keep the model.")
     elif model.interrupted_:
-        _say(f"interrupted: the best so far is saved in {out}. The same command with --resume goes on.")
+        goes_on = "goes on" if (out / "checkpoint").exists() else "begins afresh"
+        _say(f"interrupted: the best so far is saved in {out}. The same command with --resume {goes_on}.")
     else:
         _say(f"saved in {out}")
 

@@ -242,10 +242,11 @@ def _taken(tokens: list[str], flag: str) -> tuple[list[str], list[str]]:
 
 def check_flags(tokens: Iterable[str], options: Iterable[str], family: type | None = None) -> None:
     """Refuse a flag that is not among the options, with the nearest one."""
-    known = sorted(option for option in options if option.startswith("--"))
+    every = set(options)
+    known = sorted(option for option in every if option.startswith("--"))
     for token in tokens:
         name = token.partition("=")[0]
-        if not re.match(r"--?[A-Za-z]", name) or name in known:
+        if not re.match(r"--?[A-Za-z]", name) or name in every:
             continue
         section, _, field = name[2:].partition(".")
         of_section = [option.partition(".")[2] for option in known if option.startswith(f"--{section}.")]
@@ -282,7 +283,8 @@ def _check_keys(path: str, content: Mapping[str, Any], kind: Any, family: type) 
         if section not in known:
             raise BadInput(f"--config {path} has no setting {section!r} to give.{suggest(section, known)}")
         if section in SECTIONS and not dot and not isinstance(value, Mapping):
-            raise BadInput(f"--config {path}: {section} must hold fields by name. Received: {value!r}.")
+            example = "{name: DNN, depth: 3}" if section == "family" else "name: value"
+            raise BadInput(f"--config {path}: {section} must hold {example}. Received: {value!r}.")
         for name in [field] if dot else value if section in SECTIONS else ():
             if name not in owners.get(section, ()):
                 owner = family.__name__ if section == "family" else section
@@ -409,6 +411,7 @@ def worded(message: str) -> str:
         (r"Say y=\.\.\. \(--target\)", "Say --target COL"),
         (r", or y\.$", ", or --target."),
         (r" for X\b", ""),
+        (r"(?<=which )X\b", "the table"),
         (r"^X\b", "the table"),
         (r"(?<=\. )y\b", "The target"),
         (r"^y\b|(?<= (?:in|of) )y\b", "the target"),

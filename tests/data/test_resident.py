@@ -30,7 +30,7 @@ def _dense(x: Sparse) -> np.ndarray:
 
 def _epoch(source: Resident, epoch: int, seed: int = 0) -> list[list[int]]:
     steps = range(epoch * source.steps, (epoch + 1) * source.steps)
-    return [source.next(Clock(seed=seed, step=step)).index.tolist() for step in steps]
+    return [source.next(Clock(seed=seed, step=step)).rows.tolist() for step in steps]
 
 
 @pytest.mark.parametrize(("batch", "steps"), [(1, 101), (10, 10), (32, 3), (60, 2), (100, 1), (101, 1), (1000, 1)])
@@ -48,10 +48,10 @@ def test_a_batch_holds_the_same_rows_of_everything():
     weight = torch.arange(float(ROWS))
     source = Resident((NUMBERS, CATEGORIES), TARGET, weight, batch=10)
     batch = source.next(Clock(step=3))
-    assert torch.equal(batch.inputs[0], NUMBERS[batch.index])
-    assert torch.equal(batch.inputs[1], CATEGORIES[batch.index])
-    assert torch.equal(batch.target, TARGET[batch.index])
-    assert torch.equal(batch.weight, weight[batch.index])
+    assert torch.equal(batch.inputs[0], NUMBERS[batch.rows])
+    assert torch.equal(batch.inputs[1], CATEGORIES[batch.rows])
+    assert torch.equal(batch.target, TARGET[batch.rows])
+    assert torch.equal(batch.weight, weight[batch.rows])
     assert Resident((NUMBERS,), TARGET).next(Clock()).weight is None
 
 
@@ -59,7 +59,7 @@ def test_only_the_rows_asked_for_are_drawn():
     rows = torch.arange(0, ROWS, 7)
     source = Resident((NUMBERS,), TARGET, rows=rows, batch=4)
     assert sorted(row for part in _epoch(source, 0) for row in part) == rows.tolist()
-    assert source.example().index.tolist() == rows[: source.size].tolist()
+    assert source.example().rows.tolist() == rows[: source.size].tolist()
 
 
 def test_the_order_is_a_function_of_the_clock_and_of_nothing_else():
@@ -91,8 +91,8 @@ def test_sparse_rows_are_batched_as_dense_ones():
     dense = (rng.normal(size=(ROWS, 6)) * (rng.random((ROWS, 6)) < 0.3)).astype(np.float32)
     source = Resident((_sparse(dense), torch.empty(ROWS, 0)), TARGET, batch=10)
     batch = source.next(Clock(step=1))
-    np.testing.assert_array_equal(_dense(batch.inputs[0]), dense[batch.index.numpy()])
-    assert batch.inputs[1].shape == (len(batch.index), 0)
+    np.testing.assert_array_equal(_dense(batch.inputs[0]), dense[batch.rows.numpy()])
+    assert batch.inputs[1].shape == (len(batch.rows), 0)
 
 
 def test_taken_and_moved_touch_every_input():

@@ -342,7 +342,7 @@ def test_a_sparse_table_stays_sparse():
     assert model.predict(table).shape == (80,)
 
 
-# --------------------------------------------------------------------------------------------------- what is left behind
+# -------------------------------------------------------------------------------------------------- what is left behind
 
 
 def test_what_was_learned_stands_in_attributes():

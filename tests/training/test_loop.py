@@ -199,7 +199,7 @@ def _line(layer: nn.Linear) -> Learner:
 def test_the_users_generators_flags_and_threads_are_as_before():
     torch.manual_seed(9)
     random.seed(9)
-    np.random.seed(9)  # noqa: NPY002: the global generator is what is looked at
+    np.random.seed(9)  # the global generator is what is looked at
     expected = (torch.rand(3), random.random(), np.random.rand())
     torch.manual_seed(9)
     random.seed(9)
@@ -270,6 +270,13 @@ def test_a_validation_that_never_gives_a_number_keeps_the_first_epoch_and_still_
     learner, validate = Network(), scripted(*[-float("inf")] * 6)
     outcome = train([stage(learner, validate, epochs=6, patience=2)])
     assert (outcome.best_epoch, len(outcome.history)) == (1, 3)
+
+
+def test_a_score_that_is_no_number_counts_as_the_worst():
+    learner, validate = Network(), scripted(float("nan"), 1.0, float("nan"))
+    outcome = train([stage(learner, validate, epochs=3, patience=5)])
+    assert outcome.best_epoch == 2
+    assert same_tree(bits(learner), validate.seen[1])
 
 
 def test_the_moving_average_is_what_is_validated_kept_and_left_behind():
@@ -438,10 +445,7 @@ def test_resuming_a_run_that_had_ended_gives_its_weights(saving, tmp_path):
 
 
 def test_resuming_says_where_and_resuming_nothing_starts_afresh(saving, tmp_path):
-    shown = Telling()
-    outcome = train([stage()], folder=tmp_path, resume=True, show=shown)
-    assert not outcome.resumed
-    assert shown.sentences == [f"nothing to resume in {tmp_path}: starting afresh"]
+    assert not train([stage()], folder=tmp_path, resume=True).resumed
     with pytest.raises(Stop):
         train([stage(Network(9))], folder=tmp_path / "other")
     shown = Telling()
@@ -535,6 +539,15 @@ def test_a_checkpoint_of_another_run_is_refused(broken_off):
     )
 
 
+def test_what_identifies_a_run_may_hold_tuples_and_numbers(saving, tmp_path):
+    identity = {"hidden": (8, 6), "lr": 0.1, "nested": {"a": (1, None)}}
+    with pytest.raises(Stop):
+        train([stage(Network(9))], folder=tmp_path, identity=identity)
+    assert train([stage()], folder=tmp_path, resume=True, identity=identity).resumed
+    with pytest.raises(BadInput, match="belongs to another run: hidden differ"):
+        train([stage()], folder=tmp_path, resume=True, identity={**identity, "hidden": (8,)})
+
+
 def test_a_damaged_checkpoint_is_refused_and_left_as_it_is(broken_off):
     path = broken_off / CHECKPOINT
     path.write_bytes(path.read_bytes()[:-100])
@@ -619,7 +632,7 @@ def test_a_loss_that_is_not_finite_goes_back_halves_the_rate_and_names_the_rows(
     assert outcome.history[-1]["rate"] < 0.08
     assert all(np.isfinite(record["loss"]) for record in outcome.history)
     assert all(bool(torch.isfinite(p).all()) for p in learner.parameters())
-    rows = Resident((X,), Y, batch=16).next(Clock(step=1)).index.tolist()
+    rows = Resident((X,), Y, batch=16).next(Clock(step=1)).rows.tolist()
     named = f"(rows {rows[0]}, {rows[1]}, {rows[2]} and 13 more)"
     assert shown.sentences[0] == (
         f"the loss of step 1 is not finite {named}: back to step 0, learning rate halved to 0.04"
@@ -685,7 +698,7 @@ def test_a_learner_whose_work_fails_is_guarded_too():
 
         def work(self, batch: Batch, clock: Clock):
             self.count += 1
-            return {"loss": float("nan") if 37 in batch.index else 1.0}
+            return {"loss": float("nan") if 37 in batch.rows else 1.0}
 
     with pytest.raises(Diverged, match=r"^the loss of step \d+ is not finite \(rows "):
         train([stage(Working())])
@@ -808,6 +821,44 @@ def test_the_history_has_the_mean_over_each_phases_own_steps():
     assert {"up", "down"} < set(record)
 
 
+def test_a_phase_leaves_the_gradients_of_all_other_parameters_alone():
+    seen = []
+
+    class Looking(Players):
+        def after_step(self, clock: Clock) -> None:
+            seen.append(self.bystander.grad)
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.bystander = nn.Parameter(torch.ones(1))
+
+        def loss(self, batch: Batch, phase: str) -> Loss:
+            loss = super().loss(batch, phase)
+            return Loss(loss.total + 0.0 * self.bystander.sum(), loss.parts)
+
+    learner = Looking()
+    train([stage(learner, epochs=1, **{**SGD, "clip": 0.0})])
+    assert seen == [None] * 6
+    assert float(learner.bystander.detach()) == 1.0
+
+
+def test_with_accumulation_every_second_turn_is_every_second_optimiser_step():
+    learner = Players()
+    train([stage(learner, epochs=1, accumulate=2, **{**SGD, "clip": 0.0})])  # 6 batches: 3 optimiser steps
+    assert float(learner.first.detach()) == pytest.approx(3 * 1.0)
+    assert float(learner.second.detach()) == pytest.approx(-2 * 0.5 * 10)  # the first and the third
+
+
+def test_stages_of_one_name_count_their_own_epochs():
+    outcome = train([stage(epochs=2), stage(epochs=1)])
+    assert [record["epoch"] for record in outcome.history] == [1, 2, 1]
+
+
+def test_stages_share_a_budget(wall):
+    train([stage(Slow(wall, lambda step: 0.05), epochs=10_000) for _ in range(2)], budget=10.0)
+    assert wall[0] - 5000.0 == pytest.approx(9.5, abs=0.5)
+
+
 def test_stages_follow_one_another_and_share_a_learner():
     learner = Network()
     outcome = train([stage(learner, name="pre", epochs=2), stage(learner, name="fine", epochs=1)])
@@ -828,6 +879,7 @@ def test_a_run_broken_off_in_any_stage_ends_with_the_same_bits(saving, tmp_path,
     outcome = train(again, folder=tmp_path, resume=True)
     for one, other in zip(unbroken, again, strict=True):
         assert same_tree(bits(one.learner), bits(other.learner))
+        assert one.learner.turns == other.learner.turns == 24
     assert same_history(outcome, expected)
 
 
@@ -843,7 +895,7 @@ def test_a_learner_may_take_the_whole_step_itself(saving, tmp_path):
         def work(self, batch: Batch, clock: Clock):
             if clock.step == self.stop_at:
                 raise Stop
-            self.weight += torch.rand(2)
+            self.weight += clock.rate * torch.rand(2)  # the clock knows the rate of this step
             return {"loss": float(self.weight[0]), "words": 3.0}
 
     unbroken, learner = Counter(), Counter()
@@ -854,6 +906,7 @@ def test_a_learner_may_take_the_whole_step_itself(saving, tmp_path):
     assert same_tree(bits(learner), bits(unbroken))
     assert same_history(outcome, expected)
     assert expected.history[0]["words"] == 3.0
+    assert bool((unbroken.weight > 0).all())
 
 
 def test_progress_is_told_while_it_runs(monkeypatch):

@@ -274,9 +274,15 @@ class Estimator(BaseEstimator):
             return torch.device("cuda" if torch.cuda.is_available() else "cpu")
         try:
             device = torch.device(self.device)
+        except (RuntimeError, TypeError) as error:
+            raise BadInput(
+                f"device {self.device!r} cannot be used here (there is no such kind). Try 'cpu', 'cuda' or 'auto'."
+            ) from error
+        try:
             torch.empty(0, device=device)
-        except (RuntimeError, AssertionError) as error:
-            raise BadInput(f"device {self.device!r} cannot be used here ({error}). Try 'cpu' or 'auto'.") from error
+        except (RuntimeError, AssertionError, NotImplementedError) as error:
+            reason = str(error).splitlines()[0].rstrip(".")
+            raise BadInput(f"device {self.device!r} cannot be used here ({reason}). Try 'cpu' or 'auto'.") from error
         return device
 
     def _joined_settings(self, cell: Cell, spec: Any, rows: int) -> tuple[Family, Recipe]:

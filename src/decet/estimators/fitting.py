@@ -100,6 +100,7 @@ class _Fit:
         self.seed = int(estimator.seed)
         self.notes: list[str] = []
         self.count = given.rows.shape[0]
+        self.before = None if call.start is None else _loaded(call.start)
 
     def run(self) -> None:
         self.answer = self._fit_answer()
@@ -279,9 +280,9 @@ class _Fit:
         self, rows: Array, weight: Array | None, choice: Choice, validation: Array | None
     ) -> tuple[Learner, Outcome]:
         """The fit that is kept."""
-        started_from = self._start()
+        self._take_encoding()
         learner, self.family, recipe = self._learner(self.codec, len(rows), self.seed)
-        self.taken = 0 if started_from is None else _take_weights(learner, started_from)
+        self.taken = 0 if self.before is None else _take_weights(learner, self.before)
         check = None
         if validation is not None:
             check = self._check(self.encoded, validation, self.target.numpy(), recipe)
@@ -309,20 +310,14 @@ class _Fit:
         )
         return learner, outcome
 
-    def _start(self) -> Estimator | None:
-        """The model to go on from; its encoding is kept where it fits these columns."""
-        if self.call.start is None:
-            return None
-        from decet.estimators.saved import load
-
-        before: Any = load(self.call.start)
-        if type(before.codec_) is type(self.codec):
+    def _take_encoding(self) -> None:
+        """Keep the encoding of the model to go on from, where it fits these columns."""
+        if self.before is not None and type(self.before.codec_) is type(self.codec):
             try:
-                self.encoded = before.codec_.encode(self.given.rows)
-                self.codec = before.codec_
+                self.encoded = self.before.codec_.encode(self.given.rows)
+                self.codec = self.before.codec_
             except BadInput:
                 pass  # other columns: the new encoding, and whatever weights still agree
-        return before
 
     def _check(
         self, inputs: Any, rows: Array | None, truth: Array, recipe: Recipe, keep: list[Array] | None = None
@@ -491,8 +486,18 @@ def check_free(out: Path, *, resume: bool, overwrite: bool) -> None:
     if out.exists() and not out.is_dir():
         raise BadInput(f"{out} is a file, not a folder. Choose another --out.")
     held = [name for name in ("model.json", CHECKPOINT, CROSSFIT) if (out / name).exists()]
+    foreign = [name for name in artifact.FILES if (out / name).exists()]
+    if foreign and not held:
+        raise BadInput(f"{out} holds a {foreign[0]} of your own, which a model would replace. Choose another --out.")
     if held and not (resume or overwrite):
         raise BadInput(f"{out} already holds a run ({held[0]}). Say --resume, --overwrite, or another --out.")
+
+
+def _loaded(folder: Path) -> Any:
+    """The model to go on from."""
+    from decet.estimators.saved import load
+
+    return load(folder)
 
 
 def _take_weights(learner: Learner, before: Estimator) -> int:
