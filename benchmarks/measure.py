@@ -172,6 +172,9 @@ def _own_seconds() -> float:
 # ---------------------------------------------------------------------------------------- a process a contender
 
 
+_RUNNING: set[subprocess.Popen[str]] = set()  # contenders' processes
+
+
 def results(job: Job, parts: Sequence[int], scratch: Path, keep: Path, threads: int) -> Iterator[Record]:
     """Run a job in its own process; its results as they come. Raises Failed with the last of what it wrote."""
     arguments = dict(job.arguments)
@@ -189,7 +192,9 @@ def results(job: Job, parts: Sequence[int], scratch: Path, keep: Path, threads: 
     command = [sys.executable, "-m", "benchmarks.child"]
     with tempfile.TemporaryFile("w+") as errors:
         pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": errors}
+        pipes["start_new_session"] = True  # Ctrl-C must not reach decet, which would end training and go on
         with subprocess.Popen(command, **pipes, text=True, cwd=ROOT, env=_environment(job, threads)) as process:
+            _RUNNING.add(process)
             told: IO[str] = process.stdin  # type: ignore[assignment]
             said: IO[str] = process.stdout  # type: ignore[assignment]
             try:
@@ -200,6 +205,7 @@ def results(job: Job, parts: Sequence[int], scratch: Path, keep: Path, threads: 
                 code = process.wait()
             finally:
                 process.kill()  # where this generator is left early; a process that has ended is not touched
+                _RUNNING.discard(process)
         if code:
             errors.seek(0)
             last = [line for line in errors.read().splitlines() if line.strip()][-1:]
@@ -402,7 +408,8 @@ class Runner:
             "versions": versions(job.packages),
             "when": datetime.now(UTC).isoformat(timespec="seconds"),
         }
-        return about | self.facts | result
+        # As of now, not of the start: where somebody edits decet meanwhile, the report says that sources are mixed.
+        return about | self.facts | {"source": source_digest()} | result
 
     def _shared(self, waiting: Sequence[tuple[Job, list[int]]], scratch: Path) -> None:
         """Jobs that are not timed, several at once with a thread each; every part is recorded as it comes."""
@@ -422,5 +429,10 @@ class Runner:
         pool = ThreadPoolExecutor(max(1, self.options.jobs))
         try:
             list(pool.map(do, shares))
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            for process in list(_RUNNING):
+                process.kill()
+            raise
         finally:
-            pool.shutdown(cancel_futures=True)  # an interrupt also ends the children, so nothing is waited for long
+            pool.shutdown()

@@ -51,3 +51,13 @@ def test_every_source_file_stands_in_the_tree() -> None:
         if path.name != "__init__.py" and not re.search(rf"\b{re.escape(path.name)}\b", README)
     ]
     assert not missing
+
+
+def test_the_map_is_what_decet_cells_prints(capsys: pytest.CaptureFixture[str]) -> None:
+    from decet.cli import main
+
+    assert main(["cells"]) == 0
+    shown = "".join(f"    {line}\n" if line else "    \n" for line in capsys.readouterr().out.splitlines())
+    assert [line.rstrip() for line in shown.splitlines()] == [
+        line.rstrip() for line in README.split("in brackets is planned.\n\n")[1].splitlines()
+    ]

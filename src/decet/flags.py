@@ -89,7 +89,7 @@ def read(arguments: Sequence[str]) -> Fit:
         found = parser.parse_args([*(f"--config={path}" for path in paths), kebab(kind), *tokens])
     except argparse.ArgumentError as error:
         raise BadInput(told(str(error), "decet fit")) from error
-    said = {name: value for name, value in found.as_dict().items() if value is not None}
+    said = {name: value for name, value in found.clone(with_meta=False).as_dict().items() if value is not None}
     said.setdefault("data", _last(files, "data"))
     return _fit(kind, family, said)
 
@@ -196,7 +196,10 @@ def _family(kind: Any, tokens: Sequence[str], files: dict[str, dict[str, Any]]) 
     every = {name for _, _, names in PLAN.values() for name in names.split(", ")} | {f.__name__ for f in FAMILIES}
     if name in every:
         raise Unsupported(f"{kebab(kind)} cannot use {name}. {takes}")
-    raise BadInput(f"there is no family {str(name)!r}.{suggest(name, sorted(every))}")
+    near = next(
+        (hint for hint in (suggest(name, [f.__name__ for f in FAMILIES]), suggest(name, every)) if "mean" in hint), ""
+    )
+    raise BadInput(f"there is no family {str(name)!r}.{near or ' ' + takes}")
 
 
 def _recipe() -> type:
@@ -313,7 +316,7 @@ def _parser(kind: Any, family: type) -> Any:
     """One argument a field, its type the field's; text passes everywhere, for the dataclass to refuse in its words."""
     from jsonargparse import ArgumentParser
 
-    parser = ArgumentParser(exit_on_error=False, allow_abbrev=False, default_meta=False, add_help=False)
+    parser = ArgumentParser(exit_on_error=False, allow_abbrev=False, add_help=False)
     parser.add_argument("--config", action="config")
     parser.add_argument("estimator")
     parser.add_argument("data", nargs="?")
@@ -409,7 +412,7 @@ def worded(message: str) -> str:
     message = " ".join(message.split())
     for pattern, words in (
         (r"Say y=\.\.\. \(--target\)", "Say --target COL"),
-        (r", or y\.$", ", or --target."),
+        (r"(?<=answers: )y\.$|(?<=, or )y\.$", "--target COL."),
         (r" for X\b", ""),
         (r"(?<=which )X\b", "the table"),
         (r"^X\b", "the table"),

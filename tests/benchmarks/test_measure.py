@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import signal
 import sys
+import time
 from pathlib import Path
+from threading import Thread, main_thread
 
 import pytest
 from benchmarks.measure import Busy, Failed, Job, Options, Records, Runner, Stat, Work, in_turns
@@ -128,6 +131,12 @@ def by_part(meter, place, parts):
     for part in parts:
         yield {"part": part, "score": part / 10}
 
+def slow(meter, place):
+    import time
+    (place.keep / "begun").write_text("")
+    time.sleep(60)
+    return {}
+
 def broken(meter, place, parts):
     yield {"part": parts[0], "score": 1.0}
     raise ValueError("no such column")
@@ -184,6 +193,25 @@ def test_a_run_that_failed_goes_on_where_it_was(tmp_path: Path, environment: dic
     report = again.report(work_of(job))
     assert report is not None
     assert f"python {sys.version.split()[0]}" in report.origin
+
+
+def test_an_interrupt_ends_the_contenders_and_records_nothing_of_them(
+    tmp_path: Path, environment: dict[str, str]
+) -> None:
+    job = Job("w", "a", "contenders:slow", mode="shared", environment=environment)
+    runner = Runner("family", quiet(tmp_path))
+
+    def interrupt() -> None:
+        while not (runner.keep / "begun").exists():
+            time.sleep(0.01)
+        signal.pthread_kill(main_thread().ident or 0, signal.SIGINT)
+
+    Thread(target=interrupt).start()
+    begun = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        runner.run(work_of(job))
+    assert time.monotonic() - begun < 20, "the contender's 60 seconds are not waited for"
+    assert runner.records.missing(job, runner.facts["source"], anyway=True) == [0]
 
 
 def test_timing_is_refused_on_a_busy_machine(

@@ -71,7 +71,7 @@ def _hash_sparse(table: Any) -> np.ndarray:
 
 def _copies_of_target(frame: pd.DataFrame, y: Any, codec: TableCodec) -> list[str]:
     """Columns in use from which the target can be read off."""
-    target = pd.Series(np.asarray(y)) if np.ndim(y) == 1 else None
+    target = pd.Series(np.asarray(y)) if not _holds_sets(y) and np.ndim(y) == 1 else None
     if target is None or len(target) != len(frame) or len(frame) < _ENOUGH:
         return []
     rows = np.arange(min(len(frame), _SAMPLE))
@@ -79,6 +79,12 @@ def _copies_of_target(frame: pd.DataFrame, y: Any, codec: TableCodec) -> list[st
     kinds = {column.name: column.kind for column in codec.columns}
     used = [name for name in frame.columns if kinds.get(str(name)) in ("number", "category")]
     return [str(name) for name in used if _is_copy(frame[name].iloc[rows].reset_index(drop=True), target)]
+
+
+def _holds_sets(y: Any) -> bool:
+    """Whether each answer is a set of labels, which no column can copy."""
+    plain = isinstance(y, pd.DataFrame) or getattr(y, "dtype", np.dtype(object)) != object
+    return not plain and any(isinstance(row, (list, tuple, set, frozenset)) for row in y)
 
 
 def _is_copy(column: pd.Series, target: pd.Series) -> bool:

@@ -146,7 +146,8 @@ class Estimator(BaseEstimator):
         self._check_fitted()
         given = self._given(X, y, reset=False)
         if given.answers is None:
-            raise BadInput(f"evaluate needs answers: a table with the column {listed(self.target_names_)}, or y.")
+            column = f"a table with the column {listed(self.target_names_)}, or " if self.target_names_ else ""
+            raise BadInput(f"evaluate needs answers: {column}y.")
         answers = self._numbers_of(self._answers(given.rows, BULK))
         target = self._target(given.answers)
         metrics: dict[str, float | None] = self._asked().metrics(answers, target, self.answer_.spec)
@@ -363,8 +364,8 @@ class Estimator(BaseEstimator):
             frame = read_table(rows)
             if reset:
                 validate_data(self, frame, reset=True, skip_check_array=True)
-            elif not hasattr(self, "feature_names_in_"):
-                validate_data(self, frame, reset=False, skip_check_array=True)
+            elif not hasattr(self, "feature_names_in_") and frame.shape[1] != self.n_features_in_:
+                raise BadInput(f"X has {frame.shape[1]} columns, training had {self.n_features_in_}.")
             rows = frame
         else:
             text = isinstance(rows, np.ndarray) and rows.dtype.kind in "OUS"

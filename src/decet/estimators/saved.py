@@ -96,7 +96,7 @@ def to_files(estimator: Any) -> dict[str, bytes]:
     said = {name: getattr(estimator, name) for name in estimator._get_param_names()}
     model = {
         "estimator": type(estimator).__name__,
-        "said": {name: _settings(value) if name in PARTS else value for name, value in said.items()},
+        "said": {name: _settings(value) if name in PARTS else _keyed(value) for name, value in said.items()},
         "used": {"family": _settings(estimator.family_), "recipe": _settings(estimator.recipe_)},
         "codec": {"name": type(estimator.codec_).__name__, **codec},
         "answer": {"name": type(estimator.answer_).__name__, **answer},
@@ -216,6 +216,11 @@ def _settings(value: Any) -> dict[str, Any] | None:
     if value is None:
         return None
     return {"name": _name(value), **{k: v for k, v in asdict(value).items() if v is not None}}
+
+
+def _keyed(value: Any) -> Any:
+    """A dict's keys as text, which is all that JSON has; `class_weight` compares labels as text."""
+    return {str(key): item for key, item in value.items()} if isinstance(value, Mapping) else value
 
 
 def _unsettled(value: Mapping[str, Any] | None, kind: type[Estimator]) -> Any:
