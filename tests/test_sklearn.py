@@ -37,6 +37,7 @@ def _expected_failures(estimator) -> dict[str, str]:
     return dict.fromkeys(names, reason)
 
 
+@pytest.mark.filterwarnings("ignore::decet.DataWarning")  # made-up tables of few values
 @parametrize_with_checks([TableClassifier(), TableRegressor()], expected_failed_checks=_expected_failures)
 def test_scikit_learns_own_checks(estimator, check):
     check(estimator)

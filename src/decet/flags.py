@@ -90,7 +90,7 @@ def read(arguments: Sequence[str]) -> Fit:
     except argparse.ArgumentError as error:
         raise BadInput(told(str(error), "decet fit")) from error
     said = {name: value for name, value in found.clone(with_meta=False).as_dict().items() if value is not None}
-    said.setdefault("data", _last(files, "data"))
+    said["data"] = said.get("data", _last(files, "data"))  # the parser takes a lacking one for None
     return _fit(kind, family, said)
 
 
@@ -117,7 +117,8 @@ def _fit(kind: Any, family: type, said: dict[str, Any]) -> Fit:
     if said["print_config"]:
         own["family"] = {"name": family.__name__, **own["family"]}
         plain = {k: v for k, v in said.items() if k not in (*ONCE, *SECTIONS, *asked)}
-        config = _dumped(plain | {section: own[section] for section in SECTIONS if own[section]} | asked)
+        first = {"estimator": plain.pop("estimator"), "data": plain.pop("data")}
+        config = _dumped(first | plain | {section: own[section] for section in SECTIONS if own[section]} | asked)
     return Fit(
         estimator=estimator,
         data=str(said["data"]),
@@ -189,17 +190,16 @@ def _family(kind: Any, tokens: Sequence[str], files: dict[str, dict[str, Any]]) 
     for family in able:
         if family.__name__.lower() == str(name).lower():
             return family
-    takes = f"It takes {listed([f'{able[0].__name__} (default)', *(f.__name__ for f in able[1:])])}."
+    takes = f"takes {listed([f'{able[0].__name__} (default)', *(f.__name__ for f in able[1:])])}."
     planned = PLAN[kind.__name__][2].split(", ")
     if name in planned:
-        raise Unsupported(f"{kebab(kind)} with {name} is planned, but not there yet. {takes}")
+        raise Unsupported(f"{kebab(kind)} with {name} is planned, but not there yet. It {takes}")
     every = {name for _, _, names in PLAN.values() for name in names.split(", ")} | {f.__name__ for f in FAMILIES}
     if name in every:
-        raise Unsupported(f"{kebab(kind)} cannot use {name}. {takes}")
-    near = next(
-        (hint for hint in (suggest(name, [f.__name__ for f in FAMILIES]), suggest(name, every)) if "mean" in hint), ""
-    )
-    raise BadInput(f"there is no family {str(name)!r}.{near or ' ' + takes}")
+        raise Unsupported(f"{kebab(kind)} cannot use {name}. It {takes}")
+    hints = (suggest(name, options) for options in ([f.__name__ for f in FAMILIES], sorted(every)))
+    near = next((hint for hint in hints if "Did you mean" in hint), f" {kebab(kind)} {takes}")
+    raise BadInput(f"there is no family {str(name)!r}.{near}")
 
 
 def _recipe() -> type:

@@ -120,10 +120,13 @@ def test_what_was_learned_beside_the_weights_comes_back(model, folder):
     assert again.evaluate(FRAME, SIGN) == model.evaluate(FRAME, SIGN)
 
 
-def test_weights_by_number_come_back_as_they_were_given(tmp_path):
-    model, _ = _fitted("weights by number")
+def test_class_weights_are_saved_by_the_text_of_their_labels(tmp_path):
+    model, rows = _fitted("weights by number")
     model.save(tmp_path)
-    assert decet.load(tmp_path).class_weight == {0: 1.0, 1: 5.0}
+    again = decet.load(tmp_path)
+    assert again.class_weight == {"0": 1.0, "1": 5.0}
+    answers = MODELS["weights by number"]()[2]
+    assert same_tree(again.fit(rows, answers).learner_.state_dict(), model.learner_.state_dict())
 
 
 def test_a_loaded_model_can_be_fitted_again_and_cloned(folder, model):

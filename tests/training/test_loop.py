@@ -296,6 +296,17 @@ def test_the_moving_average_is_what_is_validated_kept_and_left_behind():
     torch.testing.assert_close(averaged.layers[0].weight, by_hand, atol=1e-6, rtol=1e-5)
 
 
+def test_the_moving_average_counts_optimiser_steps_not_batches():
+    learner, weights = Network(), []
+    train([stage(learner, epochs=3, average=0.9, accumulate=6)])
+    train([stage(Recording(weights), epochs=3, accumulate=6)])
+    by_hand = weights[0]
+    for t, now in enumerate(weights[6::6]):
+        decay = min(0.9, (1 + t) / (10 + t))
+        by_hand = decay * by_hand + (1 - decay) * now
+    torch.testing.assert_close(learner.layers[0].weight, by_hand, atol=1e-6, rtol=1e-5)
+
+
 class Recording(Network):
     """Writes its first weights down after every step."""
 
@@ -343,6 +354,18 @@ def test_an_interrupt_ends_training_and_keeps_the_best():
     assert outcome.best_epoch == 2
     assert same_tree(bits(learner), validate.seen[1])
     assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_an_interrupt_keeps_the_best_also_where_nothing_would_have_stopped_early():
+    learner, validate = Network(), scripted(1.0, 3.0, 2.0)
+
+    def on_epoch(record):
+        if record["epoch"] == 3:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    outcome = train([stage(learner, validate, epochs=50)], on_epoch=on_epoch)
+    assert (outcome.interrupted, outcome.best_epoch) == (True, 2)
+    assert same_tree(bits(learner), validate.seen[1])
 
 
 def test_an_interrupt_in_the_middle_of_an_epoch_still_tells_and_judges_it():
@@ -445,7 +468,9 @@ def test_resuming_a_run_that_had_ended_gives_its_weights(saving, tmp_path):
 
 
 def test_resuming_says_where_and_resuming_nothing_starts_afresh(saving, tmp_path):
-    assert not train([stage()], folder=tmp_path, resume=True).resumed
+    shown = Telling()
+    assert not train([stage()], folder=tmp_path, resume=True, show=shown).resumed
+    assert shown.sentences == [f"nothing to resume in {tmp_path}: starting afresh"]
     with pytest.raises(Stop):
         train([stage(Network(9))], folder=tmp_path / "other")
     shown = Telling()
@@ -559,7 +584,7 @@ def test_a_damaged_checkpoint_is_refused_and_left_as_it_is(broken_off):
 
 def test_another_programs_tree_is_no_checkpoint(broken_off):
     write_tree(broken_off / CHECKPOINT, {"epochs": 3})
-    with pytest.raises(BadInput, match="is not a whole checkpoint"):
+    with pytest.raises(BadInput, match="is not a checkpoint of a run"):
         train([stage()], folder=broken_off, resume=True)
 
 
@@ -656,6 +681,47 @@ def test_epochs_that_are_done_again_stand_in_the_history_once(saving):
     assert [record["step"] for record in outcome.history] == [6, 12, 18, 24]
     assert [record["rate"] for record in outcome.history] == [0.02, 0.02, 0.01, 0.01]
     assert learner.turns == 24
+
+
+class Tainted(Network):
+    """Once a step was too large, all is lost from step 9 on, whatever the rate is by then."""
+
+    def __init__(self, stop_at: int | None = None) -> None:
+        super().__init__(stop_at)
+        self.lost, self.at = False, 0
+
+    def loss(self, batch: Batch, phase: str) -> Loss:
+        loss = super().loss(batch, phase)
+        return Loss(loss.total * float("nan"), loss.parts) if self.lost and self.at >= 9 else loss
+
+    def after_step(self, clock: Clock) -> None:
+        super().after_step(clock)
+        self.lost, self.at = self.lost or clock.rate > 0.011, clock.step + 1
+
+    def state(self):
+        return {**super().state(), "lost": self.lost, "at": self.at}
+
+    def restore(self, state) -> None:
+        super().restore(state)
+        self.lost, self.at = state["lost"], state["at"]
+
+
+@pytest.mark.parametrize("stop_at", [None, 7, 10, 11, 13, 17, 22])
+def test_where_the_save_point_itself_is_spoilt_training_begins_anew(saving, tmp_path, stop_at):
+    unbroken, shown = Tainted(), Telling()
+    expected = train([stage(unbroken, lr=0.04)], show=shown)
+    assert [sentence.partition(": ")[2] for sentence in shown.sentences] == [
+        "back to step 8, learning rate halved to 0.02",
+        "back to step 0, learning rate halved to 0.01",
+    ]
+    assert len(expected.history) == 4
+    if stop_at is not None:
+        learner = Tainted()
+        with pytest.raises(Stop):
+            train([stage(Tainted(stop_at), lr=0.04)], folder=tmp_path)
+        outcome = train([stage(learner, lr=0.04)], folder=tmp_path, resume=True)
+        assert same_tree(bits(learner), bits(unbroken))
+        assert same_history(outcome, expected)
 
 
 def test_a_loss_that_is_never_finite_is_given_up_with_a_sentence():

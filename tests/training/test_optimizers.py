@@ -14,6 +14,7 @@ from decet.training.optimizers import Optimizer
 from decet.training.recipe import Recipe
 
 ADAMW = Recipe(optimizer="adamw", weight_decay=0.1)
+LIVELY_ADAMW = Recipe(optimizer="adamw", momentum=0.5, weight_decay=0.0)
 SGD = Recipe(optimizer="sgd", momentum=0.9, weight_decay=0.1)
 PLAIN_SGD = Recipe(optimizer="sgd", momentum=0.0, weight_decay=0.0)
 
@@ -30,7 +31,8 @@ def _reference(network: nn.Module, recipe: Recipe, fused: bool = True) -> torch.
     plain = [p for p in network.parameters() if p.dim() < 2]
     groups = [{"params": decayed, "weight_decay": recipe.weight_decay}, {"params": plain, "weight_decay": 0.0}]
     if recipe.optimizer == "adamw":
-        return torch.optim.AdamW(groups, lr=1.0, fused=fused, foreach=not fused)
+        betas = (0.9 if recipe.momentum is None else recipe.momentum, 0.999)
+        return torch.optim.AdamW(groups, lr=1.0, betas=betas, fused=fused, foreach=not fused)
     return torch.optim.SGD(groups, lr=1.0, momentum=recipe.momentum, nesterov=recipe.momentum > 0)
 
 
@@ -45,7 +47,9 @@ def _bits(network: nn.Module) -> list[torch.Tensor]:
     return [p.detach().clone() for p in network.parameters()]
 
 
-@pytest.mark.parametrize("recipe", [ADAMW, SGD, PLAIN_SGD], ids=["adamw", "sgd", "plain-sgd"])
+@pytest.mark.parametrize(
+    "recipe", [ADAMW, LIVELY_ADAMW, SGD, PLAIN_SGD], ids=["adamw", "adamw with its first beta", "sgd", "plain sgd"]
+)
 def test_twenty_steps_equal_torch_optim_to_the_bit(recipe):
     mine, theirs = _network(), _network()
     own, reference = Optimizer(list(mine.parameters()), recipe), _reference(theirs, recipe)
@@ -168,6 +172,6 @@ def test_clipping_equals_torchs(limit):
 def test_a_recipes_clip_bounds_the_joint_gradient():
     network = _network()
     _gradients(network, 0)
-    Optimizer(list(network.parameters()), Recipe(optimizer="sgd", clip=0.25)).step(0.0)
+    Optimizer(list(network.parameters()), Recipe(optimizer="sgd", momentum=0.0, clip=0.25)).step(0.0)
     norm = torch.linalg.vector_norm(torch.stack([p.grad.norm() for p in network.parameters()]))
     assert float(norm) == pytest.approx(0.25, rel=1e-4)

@@ -83,7 +83,7 @@ def _copies_of_target(frame: pd.DataFrame, y: Any, codec: TableCodec) -> list[st
 
 def _holds_sets(y: Any) -> bool:
     """Whether each answer is a set of labels, which no column can copy."""
-    plain = isinstance(y, pd.DataFrame) or getattr(y, "dtype", np.dtype(object)) != object
+    plain = isinstance(y, pd.DataFrame) or getattr(y, "dtype", np.dtype(object)) != np.dtype(object)
     return not plain and any(isinstance(row, (list, tuple, set, frozenset)) for row in y)
 
 

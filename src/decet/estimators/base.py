@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 from sklearn.exceptions import NotFittedError
+from sklearn.metrics import accuracy_score, r2_score
 from sklearn.utils.validation import validate_data
 
 from decet.contracts import Family, Learner
@@ -165,6 +166,17 @@ class Estimator(BaseEstimator):
         for begin in range(0, len(inputs[0]), BULK):
             part = taken(inputs, torch.arange(begin, min(begin + BULK, len(inputs[0]))))
             yield from self._records(answers_of(self.learner_, part, self.device_, CHUNK))
+
+    def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
+        """Accuracy of labels, R2 of numbers: higher is better. X and y as `fit` takes them."""
+        self._check_fitted()
+        given = self._given(X, y, reset=False)
+        if given.answers is None:
+            raise BadInput(f"score needs answers: a table with the column {listed(self.target_names_)}, or y.")
+        return self._agreement(given, sample_weight)
+
+    def _agreement(self, given: Given, weight: Any) -> float:
+        raise Unsupported(f"{type(self).__name__} has no score.")
 
     def save(self, folder: str | Path) -> None:
         """Write the model folder, whole or not at all. See `decet.load` and `decet.verify`."""
@@ -444,6 +456,12 @@ class Classifies(ClassifierMixin, Estimator):
     """Estimators that answer with labels."""
 
     question = Classify
+    score = Estimator.score  # not the mixin's, which knows arrays only
+
+    def _agreement(self, given: Given, weight: Any) -> float:
+        if len(self.answer_.spec.classes) == 1 and not self.answer_.soft:
+            return float(accuracy_score(given.answers, self.predict(given.rows), sample_weight=weight))
+        return float(self.evaluate(given)["accuracy"] or 0.0)
 
     def predict(self, X: Any) -> Array:
         """The label of each row, in the form y came in."""
@@ -496,6 +514,12 @@ class Regresses(RegressorMixin, Estimator):
     """Estimators that answer with numbers."""
 
     question = Regress
+    score = Estimator.score  # not the mixin's, which knows arrays only
+
+    def _agreement(self, given: Given, weight: Any) -> float:
+        if self.answer_.spec.count == 1:
+            return float(r2_score(given.answers, self.predict(given.rows), sample_weight=weight))
+        return float(self.evaluate(given)["r2"] or 0.0)
 
     def predict(self, X: Any) -> Array:
         """The number(s) of each row: (n,) or (n, J), as y came."""

@@ -86,6 +86,8 @@ def train(
     path = None if folder is None else folder / CHECKPOINT
     saved = _checkpoint(path, identity or {}) if resume and path is not None else None
     outcome.resumed = saved is not None
+    if resume and saved is None:
+        show.say(f"nothing to resume in {folder}: starting afresh")
     deadline = None if budget is None else time.monotonic() + budget * (1 - KEPT_BACK) - (saved or {}).get("spent", 0.0)
     began = time.monotonic() - (saved or {}).get("spent", 0.0)
     with _surroundings(device, saved), _interruptible() as interrupt:
@@ -135,8 +137,11 @@ class _Run:
         self.path: Path | None = None
         self.deadline: float | None = None
         self.written = -math.inf
-        self.snapshot: dict[str, Any] = {}
+        self.snapshot: dict[str, Any] = {}  # of the last save point
+        self.initial: dict[str, Any] = {}  # of the start
+        self.tried = -1  # the save point that was rolled back to last
         self.batch: Batch | None = None
+        self.moved = True  # whether this step's weights moved, or gradients still accumulate
         self.began = 0.0
         self.first = self.decided = (0.0, 0)  # (time, step) when stepping began, and when the end was last decided
 
@@ -146,6 +151,9 @@ class _Run:
         """Take the plan from the checkpoint, or decide it, once."""
         if saved is not None:
             self.outcome.plan = dict(saved["plan"])
+            self.clock.plan = [(0, 0.0, int(self.outcome.plan["steps"]))]
+            before = saved["run"]["before"]
+            self.initial = copy_tree(self.state()) | {"before": before, "epochs": before}
             self.outcome.history[:] = saved["history"]
             self.restore(saved["run"])
             self.snapshot = copy_tree(saved["run"])
@@ -164,10 +172,11 @@ class _Run:
             "torch": torch.__version__,
         }
         self.save()
+        self.initial = dict(self.snapshot)
 
     def end(self) -> None:
         """Leave the weights that predict in the learner: the best epoch's, the average's, or the last step's."""
-        if self.best:
+        if self.best and (self.recipe.patience or self.outcome.interrupted):
             self.learner.load_state_dict(self.best["weights"])
             self.outcome.best_epoch = int(self.best["epoch"])
         elif self.average is not None:
@@ -222,7 +231,7 @@ class _Run:
         if not good:
             return False
         learner.after_step(clock)
-        if self.average is not None:
+        if self.average is not None and self.moved:
             self.average.update()
         clock.step += 1
         return True
@@ -231,6 +240,7 @@ class _Run:
         """Loss, backward, step, for each phase whose turn it is."""
         clock, precision, whole = self.clock, self.outcome.plan["precision"], len(self.phases) == 1
         share, due, turn = self.turn()
+        self.moved = due
         for phase, recipe, optimizer in zip(self.phases, self.recipes, self.optimizers, strict=True):
             if turn % phase.every:
                 continue
@@ -282,6 +292,9 @@ class _Run:
                 f"the loss of step {step} is not finite{_rows(suspect)}, even with the learning rate halved {TRIES} "
                 f"times from {self.recipe.lr}. Look at these rows for extreme values, or set a smaller --recipe.lr."
             )
+        if self.tried == self.snapshot["clock"]["step"]:  # twice from here: the save point already carries the fault
+            self.snapshot = dict(self.initial)
+        self.tried = self.snapshot["clock"]["step"]
         self.restore(self.snapshot)
         self.scale, self.failures = scale, failures
         self.show.say(
@@ -325,7 +338,7 @@ class _Run:
     def judge(self, score: float | None, epoch: int) -> bool:
         """Keep the weights of a better epoch; True when patience is over."""
         patience = self.recipe.patience or 0
-        if score is None or not patience:
+        if score is None:
             return False
         score = -math.inf if math.isnan(score) else score
         if not self.best or score > self.best["score"]:
@@ -336,7 +349,7 @@ class _Run:
                     weights = copy_tree(self.learner.state_dict())
             self.best = {"score": score, "epoch": epoch, "weights": weights}
             return False
-        return epoch - int(self.best["epoch"]) >= patience
+        return 0 < patience <= epoch - int(self.best["epoch"])
 
     def own_history(self) -> list[dict[str, Any]]:
         return self.outcome.history[self.before :]
@@ -493,6 +506,9 @@ def _checkpoint(path: Path, identity: Mapping[str, Any]) -> dict[str, Any] | Non
     if not path.exists():
         return None
     saved: dict[str, Any] = read_tree(path)
+    parts = ("identity", "stage", "plan", "history", "finished", "run")
+    if not isinstance(saved, dict) or any(part not in saved for part in parts):
+        raise BadInput(f"{path} is not a checkpoint of a run. Remove it, or start with --overwrite.")
     identity = json_of(identity)
     differ = [name for name in identity if saved["identity"].get(name) != identity[name]]
     if differ:

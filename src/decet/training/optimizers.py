@@ -17,7 +17,7 @@ from torch.optim.sgd import sgd
 
 from decet.training.recipe import Recipe
 
-BETAS = (0.9, 0.999)
+BETA2 = 0.999
 EPS = 1e-8
 
 
@@ -68,30 +68,32 @@ class _Group:
     def __init__(self, parameters: list[nn.Parameter], decay: float, recipe: Recipe):
         self.parameters: list[Tensor] = list(parameters)
         self.decay = decay
-        self.momentum = recipe.momentum or 0.0
-        self.count = torch.zeros((), device=parameters[0].device)
+        self.momentum = 0.9 if recipe.momentum is None else recipe.momentum
+        self.counts = [torch.zeros((), device=p.device) for p in parameters]  # steps of each parameter
         self.moments = [[torch.zeros_like(p) for p in parameters] for _ in range(self.kinds)]
 
     kinds = 1
 
-    def _active(self) -> tuple[list[Tensor], list[Tensor], list[list[Tensor]]]:
-        """Parameters that got a gradient, the gradients, their moments."""
+    def _active(self) -> tuple[list[Tensor], list[Tensor], list[list[Tensor]], list[Tensor]]:
+        """Parameters that got a gradient, the gradients, their moments and counts."""
         grads = [p.grad for p in self.parameters]
         if None not in grads:
-            return self.parameters, grads, self.moments  # type: ignore[return-value]
+            return self.parameters, grads, self.moments, self.counts  # type: ignore[return-value]
         used = [i for i, g in enumerate(grads) if g is not None]
-        pick = [self.parameters[i] for i in used]
-        return pick, [grads[i] for i in used], [[m[i] for i in used] for m in self.moments]  # type: ignore[misc]
+        moments = [[m[i] for i in used] for m in self.moments]
+        active = [self.parameters[i] for i in used]
+        return active, [grads[i] for i in used], moments, [self.counts[i] for i in used]  # type: ignore[misc]
 
     def step(self, lr: float) -> None:
         raise TypeError(f"{type(self).__name__} has no step")
 
     def state(self) -> dict[str, Any]:
         named = {f"{k}.{i}": m for k, moment in enumerate(self.moments) for i, m in enumerate(moment)}
-        return {"count": self.count, **named}
+        return {"counts": torch.stack(self.counts), **named}
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        self.count.copy_(state["count"])
+        for count, saved in zip(self.counts, state["counts"], strict=True):
+            count.copy_(saved)
         for k, moment in enumerate(self.moments):
             for i, m in enumerate(moment):
                 m.copy_(state[f"{k}.{i}"])  # into the parameter's own layout: fused kernels silently need it
@@ -103,33 +105,30 @@ class _AdamW(_Group):
     kinds = 2
 
     def step(self, lr: float) -> None:
-        parameters, grads, (first, second) = self._active()
+        parameters, grads, (first, second), counts = self._active()
         if not parameters:
             return
         options: dict[str, Any] = {
             "lr": lr,
-            "beta1": BETAS[0],
-            "beta2": BETAS[1],
+            "beta1": self.momentum,
+            "beta2": BETA2,
             "weight_decay": self.decay,
             "eps": EPS,
             "amsgrad": False,
             "maximize": False,
         }
         if hasattr(torch, "_fused_adamw_"):
-            self.count += 1
-            steps = [self.count] * len(parameters)
-            torch._fused_adamw_(parameters, grads, first, second, [], steps, **options)
+            torch._foreach_add_(counts, 1.0)
+            torch._fused_adamw_(parameters, grads, first, second, [], counts, **options)
         else:
-            steps = [self.count.clone() for _ in parameters]
-            adamw(parameters, grads, first, second, [], steps, foreach=True, **options)
-            self.count += 1
+            adamw(parameters, grads, first, second, [], counts, foreach=True, **options)
 
 
 class _SGD(_Group):
     """Nesterov momentum (Sutskever et al., ICML 2013), as torch.optim.SGD(nesterov=True)."""
 
     def step(self, lr: float) -> None:
-        parameters, grads, (velocity,) = self._active()
+        parameters, grads, (velocity,), counts = self._active()
         if not parameters:
             return
         sgd(
@@ -144,4 +143,4 @@ class _SGD(_Group):
             nesterov=self.momentum > 0,
             maximize=False,
         )
-        self.count += 1
+        torch._foreach_add_(counts, 1.0)

@@ -26,7 +26,7 @@ class Recipe:
     lr: peak learning rate.
     weight_decay: decoupled decay of matrices (not of biases, norms or embeddings).
     optimizer: "adamw" (Loshchilov & Hutter, 1711.05101) or "sgd" (with Nesterov momentum).
-    momentum: of sgd.
+    momentum: of sgd, and the first beta of adamw.
     schedule: "constant", "cosine" (1608.03983), or "flat-cosine" (flat, then a cosine over the last 28 %).
     warmup: share of training with a linearly rising rate.
     clip: largest gradient norm; 0 = off.

@@ -1,0 +1,600 @@
+"""The command line: what each verb prints, what it refuses and in which words, exit codes, kills and interrupts."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import random
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import pandas as pd
+import pytest
+
+import decet
+from decet import cli
+from decet.artifact import FILES
+
+TINY = ["--recipe.epochs", "2", "--family.width", "8", "--family.depth", "1", "--recipe.members", "1"]
+CHECKPOINT = "checkpoint/state.safetensors"
+
+
+class Done(NamedTuple):
+    code: int
+    out: str
+    err: str
+
+
+Run = Callable[..., Done]
+
+
+def write_people(path: Path, count: int, seed: int) -> Path:
+    draw = random.Random(seed)
+    with open(path, "w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(["age", "city", "income", "rich"])
+        for _ in range(count):
+            age, city = draw.randint(18, 80), draw.choice(["Rome", "Oslo", "北京"])
+            income = 100 * age + draw.gauss(0, 500) + 2000 * (city == "Oslo")
+            writer.writerow([age, city, round(income, 2), "yes" if income > 5000 else "no"])
+    return path
+
+
+@pytest.fixture(scope="session")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """people.csv (few rows), crowd.csv (enough rows to set some aside), and the model `m` of people.csv."""
+    folder = tmp_path_factory.mktemp("cli")
+    people = write_people(folder / "people.csv", 120, 0)
+    write_people(folder / "crowd.csv", 5200, 1)
+    assert (
+        cli.main(["fit", "table-classifier", str(people), "--target", "rich", *TINY, "--out", str(folder / "m")]) == 0
+    )
+    return folder
+
+
+@pytest.fixture
+def run(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Runs a command in a folder of its own, which holds links to the tables and a copy of the model."""
+    for name in ("people.csv", "crowd.csv"):
+        (tmp_path / name).symlink_to(folder / name)
+    shutil.copytree(folder / "m", tmp_path / "m")
+    monkeypatch.chdir(tmp_path)
+    capsys.readouterr()
+
+    def run(*arguments: str) -> Done:
+        code = cli.main(arguments[0].split() if len(arguments) == 1 else list(arguments))
+        captured = capsys.readouterr()
+        return Done(code, captured.out, captured.err)
+
+    return run
+
+
+def started(*arguments: str, code: str = "from decet.cli import main") -> subprocess.Popen[str]:
+    """A command in a process of its own."""
+    program = f"import sys; {code}; sys.exit(main())"
+    return subprocess.Popen(
+        [sys.executable, "-c", program, *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"PYTHONPATH": str(Path(decet.__file__).parents[1])},
+    )
+
+
+def wait_for(what: Callable[[], object], seconds: float = 60.0) -> None:
+    end = time.monotonic() + seconds
+    while not what():
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.01)
+
+
+# ------------------------------------------------------------------------------------------------------------- help
+
+
+@pytest.mark.parametrize(
+    ("line", "has"),
+    [
+        ("--help", "decet fit ESTIMATOR DATA"),
+        ("fit --help", "--budget TIME"),
+        ("fit table-classifier --help", "--family.depth             hidden layers."),
+        ("fit --help table-regressor", "--loss"),
+        ("fit table-classifier --recipe.help", "--recipe.lr            peak learning rate."),
+        ("fit table-classifier --inputs.help", "--inputs.drop"),
+        ("fit table-classifier --family DNN --family.help", "--family.sigma"),
+        ("predict --help", "--out FILE"),
+        ("evaluate -h", "--split PART"),
+        ("verify --help", "MODEL"),
+        ("show --help", "--json"),
+        ("cells --help", "--json"),
+        ("datasets --help", "NAME"),
+    ],
+)
+def test_each_help_page_fits_a_screen(line: str, has: str, capsys: pytest.CaptureFixture[str]) -> None:
+    try:
+        assert cli.main(line.split()) == 0
+    except SystemExit as end:  # argparse's way
+        assert end.code == 0
+    page = capsys.readouterr().out.rstrip("\n").split("\n")
+    assert len(page) <= 50
+    assert max(map(len, page)) <= 100
+    assert any(has in text for text in page)
+
+
+def test_the_front_page_is_quick_and_loads_nothing_heavy() -> None:
+    before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime
+    heavy = "{'torch', 'sklearn', 'pandas', 'numpy', 'jsonargparse', 'yaml', 'rich'}"
+    done = started(code=f"from decet.cli import main; main(['--help']); print({heavy} & set(sys.modules)); exit()")
+    out, _ = done.communicate(timeout=30)
+    assert out.endswith("set()\n")
+    assert resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime - before < 0.5
+
+
+def test_no_verb_at_all_shows_the_front_page(run: Run) -> None:
+    assert run("--help") == run(*[]) if False else cli.main([]) == 0
+
+
+def test_version(run: Run) -> None:
+    assert run("--version") == (0, f"decet {decet.__version__}\n", "")
+
+
+# -------------------------------------------------------------------------------------------------------------- fit
+
+
+def test_fit_prints_figures_and_saves(run: Run) -> None:
+    done = run(f"fit table-classifier people.csv --target rich --out new {' '.join(TINY)}")
+    assert done.code == 0
+    assert done.out.startswith("TableClassifier with DNN on people.csv: 120 rows, ")
+    assert "on rows it was not trained on (5-fold cross-fitting):\n  log_loss " in done.out
+    assert done.err.endswith("saved in new\n")
+    assert sorted(os.listdir("new")) == sorted(FILES)
+    assert decet.verify("new")
+
+
+def test_fit_without_out_says_that_nothing_was_saved(run: Run) -> None:
+    done = run(f"fit table-regressor people.csv --target age,income --json {' '.join(TINY)}")
+    assert done.code == 0
+    told = json.loads(done.out)
+    assert (told["estimator"], told["rows"], told["out"]) == ("TableRegressor", 120, None)
+    assert set(told["metrics"]) == {"rmse", "mae", "r2"}
+    assert "nothing was saved. Say --out DIR to keep the model.\n" in done.err
+
+
+def test_fit_goes_on_from_a_model_and_takes_rows_to_validate_on(run: Run) -> None:
+    done = run(f"fit table-classifier people.csv --target rich --start m --validation crowd.csv {' '.join(TINY)}")
+    assert done.code == 0
+    assert "on rows it was not trained on (rows given):" in done.out
+    assert "tensors were taken from m.\n" in done.err
+
+
+def test_warnings_about_the_data_are_one_line_each(run: Run) -> None:
+    Path("copy.csv").write_text(
+        "".join(f"{line},{line.split(',')[-1]}\n" for line in Path("people.csv").read_text().splitlines()[:60]).replace(
+            "rich,rich", "wealthy,rich"
+        )
+    )
+    done = run(f"fit table-classifier copy.csv --target rich {' '.join(TINY)}")
+    assert done.code == 0
+    warned = [line for line in done.err.splitlines() if line.startswith("warning: ")]
+    assert any(line.startswith("warning: column 'wealthy' gives the target away") for line in warned)
+
+
+def test_a_folder_that_holds_a_run_is_refused(run: Run) -> None:
+    line = f"fit table-classifier people.csv --target rich {' '.join(TINY)}"
+    refusal = "decet: m already holds a run (model.json). Say --resume, --overwrite, or another --out.\n"
+    assert run(f"{line} --out m") == (2, "", refusal)
+
+
+def test_overwrite_keeps_the_old_model_until_the_new_one_is_whole(run: Run) -> None:
+    before = {name: Path("m", name).read_bytes() for name in FILES}
+    line = "fit table-classifier people.csv --overwrite --out m"
+    assert run(f"{line} --target rick {' '.join(TINY)}").err.endswith("Did you mean 'rich'?\n")
+    assert {name: Path("m", name).read_bytes() for name in FILES} == before
+    assert run(f"{line} --target rich --seed 7 {' '.join(TINY)}").code == 0
+    assert Path("m", "weights.safetensors").read_bytes() != before["weights.safetensors"]
+    assert sorted(os.listdir("m")) == sorted(FILES)
+
+
+def test_a_file_of_the_users_own_is_never_replaced(run: Run) -> None:
+    Path("project").mkdir()
+    Path("project", "README.md").write_text("mine")
+    done = run(f"fit table-classifier people.csv --target rich --out project --overwrite {' '.join(TINY)}")
+    assert done == (
+        2,
+        "",
+        "decet: project holds a README.md of your own, which a model would replace. Choose another --out.\n",
+    )
+    assert Path("project", "README.md").read_text() == "mine"
+
+
+def test_resume_with_nothing_to_resume_starts_afresh(run: Run) -> None:
+    done = run(f"fit table-classifier people.csv --target rich --out new --resume {' '.join(TINY)}")
+    assert done.code == 0
+    assert done.err.startswith("there is nothing to resume in new: starting afresh.\n")
+
+
+def test_resume_of_a_finished_model_does_nothing(run: Run) -> None:
+    done = run(f"fit table-classifier people.csv --target rich --out m --resume {' '.join(TINY)}")
+    assert done == (0, "", "m holds a finished model: nothing to resume. Say --overwrite to train anew.\n")
+
+
+def test_a_refused_fit_leaves_no_folder_behind(run: Run) -> None:
+    assert run(f"fit table-regressor people.csv --target city --out new {' '.join(TINY)}").code == 2
+    assert not Path("new").exists()
+
+
+def test_config_in_and_out(run: Run) -> None:
+    line = f"fit table-classifier people.csv --target rich --recipe.lr 1e-3 {' '.join(TINY)}"
+    printed = run(f"{line} --print-config").out
+    Path("c.yaml").write_text(printed)
+    assert run("fit --config c.yaml --print-config").out == printed
+    assert run("fit --config c.yaml --out a").code == 0
+    assert run(f"{line} --out b").code == 0
+    weights = "weights.safetensors"
+    assert Path("a", weights).read_bytes() == Path("b", weights).read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("line", "sentence"),
+    [
+        ("fot", "there is no verb 'fot'. Did you mean 'fit'?"),
+        ("fit table-classifer people.csv", "there is no estimator 'table-classifer'. Did you mean 'table-classifier'?"),
+        (
+            "fit table-classifier people.csv --recipe.epochs many",
+            "--recipe.epochs must be a whole number of at least 1. Received: 'many'.",
+        ),
+        (
+            "fit table-classifier people.csv",
+            "which column of people.csv is the target? Say --target COL. Columns: age, city, income, rich.",
+        ),
+        (
+            "fit table-classifier people.csv --target rick",
+            "target column 'rick' is not in the table. Did you mean 'rich'?",
+        ),
+        (
+            "fit table-regressor people.csv --target rich",
+            "the target holds text ('yes' in row 0), TableRegressor needs numbers. Did you mean table-classifier?",
+        ),
+        ("fit table-classifier peeple.csv --target rich", "there is no file 'peeple.csv'. Did you mean 'people.csv'?"),
+        ("fit table-classifier adlt", "no such path or public set: 'adlt'. Did you mean 'adult'?"),
+        (
+            "fit table-classifier people.csv --target rich --recipe.metric acuracy",
+            "--recipe.metric 'acuracy' is not a metric of this task. Did you mean 'accuracy'?",
+        ),
+        (
+            "fit table-classifier people.csv --target rich --seed -1",
+            "--seed must be a whole number of at least 0. Received: -1.",
+        ),
+        (
+            "fit table-classifier people.csv --target rich --device gpu",
+            "--device 'gpu' cannot be used here (there is no such kind). Try 'cpu', 'cuda' or 'auto'.",
+        ),
+        (
+            "fit table-classifier people.csv --target rich --budget 3 --recipe.epochs 2",
+            "--budget and --recipe.epochs both say how long to train; keep one.",
+        ),
+        (
+            "fit table-classifier people.csv --target rich --groups town",
+            "--groups names the column 'town', which the table does not have. Did you mean 'city'?",
+        ),
+        ("fit table-classifier people.csv --target rich --start mm", "there is no model folder mm. Did you mean 'm'?"),
+        (
+            "fit table-classifier people.csv --target rich --out people.csv",
+            "people.csv is a file, not a folder. Choose another --out.",
+        ),
+        ("predict m", "decet predict needs DATA. See decet predict --help."),
+        ("predict m people.csv --ot x.csv", "there is no flag --ot. Did you mean '--out'?"),
+        ("predict m people.csv --out", "--out needs a value."),
+        ("predict m people.csv --out x.txt", "--out must end in .csv, .parquet, .jsonl. Received: 'x.txt'."),
+        (
+            "predict m people.csv --out no/x.csv",
+            "--out no/x.csv cannot be written. Choose a file in a folder that is there and writable.",
+        ),
+        ("predict n people.csv", "there is no model folder n. Choose from: m."),
+        (
+            "evaluate m people.csv --split tests",
+            "--split must be one of 'train', 'validation', 'test'. Received: 'tests'. Did you mean 'test'?",
+        ),
+        (
+            "evaluate m people.csv --split test",
+            "people.csv has no official test part, only some public sets do. Leave --split out.",
+        ),
+        (
+            "evaluate m people.csv --split validation",
+            "the validation rows of people.csv were chosen inside fit; `decet show MODEL` has the figures on them. "
+            "Say --split test, or give rows of your own.",
+        ),
+        ("evaluate m iris --split test", "'iris' has no official test part. Load all of it, and split it by seed."),
+        ("verify n", "there is no model folder n. Choose from: m."),
+        ("show m more", "decet show does not know what to do with 'more'."),
+        ("cells --jsn", "there is no flag --jsn. Did you mean '--json'?"),
+        ("datasets irs", "there is no public set 'irs'. Did you mean 'iris'?"),
+    ],
+)
+def test_wrong_use_is_one_sentence_and_exit_code_2(run: Run, line: str, sentence: str) -> None:
+    assert run(line) == (2, "", f"decet: {sentence}\n")
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+def test_a_folder_that_cannot_be_written_is_refused(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "closed").mkdir(mode=0o500)
+    done = run(f"fit table-classifier people.csv --target rich --out closed/m {' '.join(TINY)}")
+    assert done.code == 2
+    assert "closed/m is not writable" in done.err
+
+
+# ------------------------------------------------------------------------------------------------ predict, evaluate
+
+
+def test_predict_prints_one_json_line_an_item(run: Run) -> None:
+    done = run("predict m people.csv")
+    rows = [json.loads(line) for line in done.out.splitlines()]
+    model = decet.load("m")
+    frame = pd.read_csv("people.csv")
+    assert [row["answer"] for row in rows] == model.predict(frame).tolist()
+    assert [list(row["probabilities"]) for row in rows[:1]] == [["no", "yes"]]
+    chances = [list(row["probabilities"].values()) for row in rows]
+    assert chances == pytest.approx(model.predict_proba(frame), abs=1e-6)
+    assert done.err == ""
+
+
+def test_predict_writes_files_by_their_suffix(run: Run) -> None:
+    lines = [json.loads(line) for line in run("predict m people.csv").out.splitlines()]
+    for name in ("p.csv", "p.parquet", "p.jsonl"):
+        done = run(f"predict m people.csv --out {name}")
+        assert done == (0, "", f"120 answers in {name}\n")
+    assert [json.loads(line) for line in Path("p.jsonl").read_text().splitlines()] == lines
+    of_csv, of_parquet = pd.read_csv("p.csv"), pd.read_parquet("p.parquet")
+    assert list(of_csv) == list(of_parquet) == ["answer", "probabilities.no", "probabilities.yes"]
+    assert of_csv["answer"].tolist() == of_parquet["answer"].tolist() == [line["answer"] for line in lines]
+    assert of_parquet["probabilities.yes"].tolist() == [line["probabilities"]["yes"] for line in lines]
+    assert not [name for name in os.listdir() if name.startswith(".p")]
+
+
+def test_predict_of_several_columns_names_them(run: Run) -> None:
+    assert run(f"fit table-classifier people.csv --target rich,city --out two {' '.join(TINY)}").code == 0
+    row = json.loads(run("predict two people.csv").out.splitlines()[0])
+    assert set(row["answer"]) == set(row["probabilities"]) == {"rich", "city"}
+    assert list(row["probabilities"]["city"]) == ["Oslo", "Rome", "北京"]
+    assert run(f"fit table-regressor people.csv --target age,income --out both {' '.join(TINY)}").code == 0
+    row = json.loads(run("predict both people.csv").out.splitlines()[0])
+    assert list(row) == ["answer"]
+    assert list(row["answer"]) == ["age", "income"]
+
+
+def test_predict_of_label_sets_lists_them(run: Run) -> None:
+    with open("sets.jsonl", "w") as file:
+        for i in range(60):
+            file.write(json.dumps({"a": i, "b": i % 7, "tags": ["x", "y"] if i > 30 else ["z"]}) + "\n")
+    assert run(f"fit table-classifier sets.jsonl --target tags --out sets {' '.join(TINY)}").code == 0
+    row = json.loads(run("predict sets sets.jsonl").out.splitlines()[0])
+    assert set(row["answer"]) <= {"x", "y", "z"} == set(row["probabilities"])
+
+
+def test_predict_says_when_categories_are_new(run: Run) -> None:
+    Path("new.csv").write_text("age,city,income\n30,Bern,4000\n")
+    done = run("predict m new.csv")
+    assert len(done.out.splitlines()) == 1
+    assert done.err == (
+        "warning: categories never seen in training, answered through the unknown slot: 'city' (1 rows).\n"
+    )
+
+
+def test_a_model_of_arrays_refuses_another_number_of_columns(run: Run) -> None:
+    frame = pd.read_csv("people.csv")
+    model = decet.TableClassifier(recipe=decet.Recipe(epochs=1), class_weight={0: 1, 1: 2})
+    model.fit(frame[["age", "income"]].to_numpy(), (frame["rich"] == "yes").to_numpy(int)).save("arrays")
+    frame[["age", "income"]].to_csv("two.csv", index=False)
+    frame[["age"]].to_csv("one.csv", index=False)
+    assert len(run("predict arrays two.csv").out.splitlines()) == 120
+    assert run("predict arrays one.csv") == (2, "", "decet: the table has 1 columns, training had 2.\n")
+    assert run("evaluate arrays two.csv") == (2, "", "decet: evaluate needs answers: --target COL.\n")
+
+
+def test_a_closed_pipe_is_quiet(folder: Path) -> None:
+    done = started("predict", str(folder / "m"), str(folder / "crowd.csv"))
+    assert done.stdout is not None and done.stderr is not None
+    assert json.loads(done.stdout.readline())["answer"] in ("yes", "no")
+    done.stdout.close()
+    assert done.wait(timeout=60) == 0
+    assert done.stderr.read() == ""
+
+
+def test_standard_input_is_a_table(folder: Path) -> None:
+    command = [sys.executable, "-m", "decet", "predict", str(folder / "m"), "-"]
+    environment = os.environ | {"PYTHONPATH": str(Path(decet.__file__).parents[1])}
+    table = (folder / "people.csv").read_bytes()
+    done = subprocess.run(command, input=table, capture_output=True, check=False, env=environment)
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert len(done.stdout.splitlines()) == 120
+
+
+def test_evaluate_prints_a_table_or_one_object(run: Run) -> None:
+    warned = "warning: the model was trained on {}, so these figures are better than on new rows.\n"
+    trained_on = json.loads(Path("m", "model.json").read_text())["provenance"]["data"]
+    metrics = decet.load("m").evaluate(trained_on)
+    done = run("evaluate", "m", trained_on, "--json")
+    assert (done.code, json.loads(done.out), done.err) == (0, metrics, warned.format(trained_on))
+    done = run("evaluate m crowd.csv")
+    assert [line.split()[0] for line in done.out.splitlines()] == list(metrics)
+    assert done.err == ""
+
+
+def test_evaluate_takes_answers_from_another_column(run: Run) -> None:
+    frame = pd.read_csv("people.csv").rename(columns={"rich": "wealthy"})
+    frame.to_csv("other.csv", index=False)
+    assert run("evaluate m other.csv") == (
+        2,
+        "",
+        "decet: evaluate needs answers: a table with the column rich, or --target COL.\n",
+    )
+    assert run("evaluate m other.csv --target wealthy").out == run("evaluate m people.csv").out
+
+
+def test_the_official_parts_of_a_public_set(run: Run, data_folder: Path) -> None:
+    assert run(f"fit table-classifier adult --out a {' '.join(TINY)} --recipe.epochs 1").code == 0
+    test = run("evaluate a adult --split test --json")
+    assert set(json.loads(test.out)) == set(decet.load("a").question.higher)
+    assert test.err == ""
+    assert run("evaluate a adult --json") == (0, test.out, "on the official test part of adult:\n")
+    train = run("evaluate a adult --split train --json")
+    assert train.out != test.out
+    assert train.err.startswith("warning: the model was trained on adult")
+    assert len(run("predict a adult --split test").out.splitlines()) == 16_281
+
+
+# ----------------------------------------------------------------------------------- verify, show, cells, datasets
+
+
+def test_verify_prints_its_checks(run: Run) -> None:
+    done = run("verify m")
+    assert done.code == 0
+    assert done.out.splitlines()[0].startswith("ok  files: 5 files as saved")
+    assert done.out.endswith("m: verified\n")
+
+
+def test_a_model_that_was_changed_is_not_verified(run: Run) -> None:
+    weights = bytearray(Path("m", "weights.safetensors").read_bytes())
+    weights[-1] ^= 1
+    Path("m", "weights.safetensors").write_bytes(weights)
+    done = run("verify m")
+    assert done.code == 1
+    assert done.out.startswith("BAD files: weights.safetensors is not as it was saved")
+    assert done.out.endswith("m: NOT verified\n")
+    done = run("predict m people.csv")
+    assert (done.code, done.out) == (2, "")
+    assert done.err.startswith("decet: weights.safetensors is not as it was saved")
+
+
+def test_show_tells_all(run: Run) -> None:
+    text = run("show m").out
+    facts = json.loads(run("show m --json").out)
+    assert facts["parameters"] == sum(layer["parameters"] for layer in facts["layers"])
+    assert f"  {facts['parameters']:,} parameters" in text
+    assert "TableClassifier: rich of " in text
+    for words in ("body.layers.0.linear", "(B, 8)", "epochs 2", "log_loss", "北京", "fingerprint", "torch 2"):
+        assert words in text
+
+
+def test_cells_is_the_map(run: Run) -> None:
+    text = run("cells").out
+    assert "  table-classifier     Table -> label          DNN  (ResNet)  (Transformer)\n" in text
+    assert "are planned" in text
+    rows = [json.loads(line) for line in run("cells --json").out.splitlines()]
+    assert rows[0]["families"] == {"DNN": True, "ResNet": False, "Transformer": False}
+    assert len(rows) == 27
+
+
+def test_datasets_lists_and_tells(run: Run) -> None:
+    text = run("datasets").out
+    assert any(line.split()[:4] == ["iris", "table", "yes", "ready"] for line in text.splitlines())
+    assert max(map(len, text.splitlines())) <= 100
+    one = run("datasets iris").out
+    assert "  here      yes\n" in one
+    assert "Fisher 1936" in one
+    assert json.loads(run("datasets iris --json").out)["name"] == "iris"
+
+
+def test_a_set_that_cannot_be_fetched_is_one_sentence(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("DECET_DATA", raising=False)
+    monkeypatch.setenv("DECET_CACHE", "cache")
+    done = run("datasets bccd")
+    assert (done.code, done.out) == (2, "")
+    assert "needs the file bccd/BCCD.zip, which is not in cache" in done.err
+    assert ["bccd", "images", "no"] in [line.split()[:3] for line in run("datasets").out.splitlines()]
+
+
+# ----------------------------------------------------------------------------------------- our faults, interrupts, kills
+
+
+def failing(error: BaseException) -> Callable[[list[str]], int]:
+    def fail(arguments: list[str]) -> int:
+        raise error
+
+    return fail
+
+
+def test_our_fault_is_told_with_a_report(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(cli.VERBS, "cells", (failing(RuntimeError("two\nlines")), "", ""))
+    done = run("cells", "a b")
+    assert (done.code, done.out) == (3, "")
+    report = next(Path.cwd().glob("decet-report-*.txt"))
+    assert done.err == f"decet: our fault (RuntimeError: two lines). Please send us {report}\n"
+    text = report.read_text()
+    for words in ("command: decet cells 'a b'", f"decet {decet.__version__}", "torch 2", "Traceback", "raise error"):
+        assert words in text
+
+
+def test_a_report_goes_elsewhere_where_this_folder_is_closed(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(cli.VERBS, "cells", (failing(RuntimeError("no")), "", ""))
+    monkeypatch.setattr(cli.tempfile, "gettempdir", lambda: str(tmp_path))
+    monkeypatch.setattr(cli.Path, "cwd", lambda: Path("/proc/none"))
+    done = run("cells")
+    assert done.code == 3
+    assert str(tmp_path / "decet-report-") in done.err
+
+
+def test_an_interrupt_before_training_is_quiet(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(cli.VERBS, "cells", (failing(KeyboardInterrupt()), "", ""))
+    assert run("cells") == (130, "", "decet: interrupted.\n")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupt_keeps_the_best_so_far(run: Run, number: int) -> None:
+    def interrupt() -> None:
+        wait_for(Path("long", CHECKPOINT).exists)
+        time.sleep(0.2)
+        os.kill(os.getpid(), number)
+
+    line = "fit table-classifier crowd.csv --target rich --out long --recipe.epochs 100000 --recipe.patience 0"
+    other = threading.Thread(target=interrupt)
+    other.start()
+    done = run(f"{line} --family.width 8 --recipe.members 1")
+    other.join()
+    assert done.code == 130
+    assert "warning: training was interrupted; the best weights so far are kept.\n" in done.err
+    assert done.err.endswith("interrupted: the best so far is saved in long. The same command with --resume goes on.\n")
+    assert Path("long", CHECKPOINT).exists()
+    assert decet.verify("long")
+    assert decet.load("long").provenance_["interrupted"]
+
+
+def test_a_run_that_was_killed_ends_with_the_same_bits(run: Run, tmp_path: Path) -> None:
+    line = (
+        "fit table-classifier crowd.csv --target rich --family.width 16 --recipe.members 2 --recipe.epochs 30 "
+        "--recipe.batch 64 --recipe.patience 30"
+    )
+    often = "import decet.training.loop as loop; loop.WRITE_SECONDS = 0; from decet.cli import main"
+    checkpoint = tmp_path / "killed" / CHECKPOINT
+    process = started(*line.split(), "--out", "killed", code=often)
+    wait_for(checkpoint.exists)
+    first = checkpoint.stat().st_mtime_ns
+    wait_for(lambda: checkpoint.stat().st_mtime_ns != first)
+    second = checkpoint.stat().st_mtime_ns
+    wait_for(lambda: checkpoint.stat().st_mtime_ns != second)
+    process.kill()
+    process.communicate()
+    assert process.returncode == -signal.SIGKILL
+    assert not Path("killed", "model.json").exists()
+
+    refused = run(f"{line} --seed 1 --out killed --resume")
+    assert refused.code == 2
+    assert "belongs to another run: seed" in refused.err
+    resumed = run(f"{line} --out killed --resume")
+    assert resumed.code == 0
+    assert "resumed at step " in resumed.err
+    assert "resumed at step 0 " not in resumed.err
+    assert run(f"{line} --out unbroken").code == 0
+    weights = [Path(name, "weights.safetensors").read_bytes() for name in ("killed", "unbroken")]
+    assert weights[0] == weights[1]
+    assert sorted(os.listdir("killed")) == sorted(FILES)
