@@ -83,7 +83,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("family", nargs="+", choices=FAMILIES)
     parser.add_argument("--quick", action="store_true", help="small works, only to see that all runs")
     parser.add_argument("--only", action="append", metavar="NAME", help="one work of the family (may be repeated)")
-    parser.add_argument("--out", type=Path, default=Path("runs/benchmarks"), metavar="FOLDER")
+    out = "where records and page go, and are resumed from (default: runs/benchmarks)"
+    parser.add_argument("--out", type=Path, default=Path("runs/benchmarks"), metavar="FOLDER", help=out)
     parser.add_argument("--anyway", action="store_true", help="time on a busy machine too, and mark the figures void")
     parser.add_argument("--threads", type=int, metavar="N", help="threads of every contender (default: all cores)")
     parser.add_argument("--runs", type=int, default=3, metavar="N", help="turns of every timing (default: 3)")

@@ -32,10 +32,10 @@ OWN: dict[str, dict[str, dict[str, Any]]] = {
         "scikit-learn": {"epochs": 1, "batch": 256, "lr": 4e-3, "schedule": "cosine", "warmup": 0.1, "clip": 0.0},
     },
     "made": {
-        "keras-torch": {"epochs": 2, "batch": 512, "lr": 4e-3, "schedule": "cosine", "warmup": 0.05, "clip": 0.0},
-        "keras-jax": {"epochs": 2, "batch": 512, "lr": 4e-3, "schedule": "cosine", "warmup": 0.05, "clip": 0.0},
-        "skorch": {"epochs": 1, "batch": 512, "lr": 4e-3, "schedule": "cosine", "warmup": 0.05, "clip": 0.0},
-        "scikit-learn": {"epochs": 1, "batch": 512, "lr": 4e-3, "schedule": "cosine", "warmup": 0.05, "clip": 0.0},
+        "keras-torch": {"epochs": 2, "batch": 1024, "lr": 8e-3, "schedule": "cosine", "warmup": 0.05, "clip": 0.0},
+        "keras-jax": {"epochs": 2, "batch": 1024, "lr": 8e-3, "schedule": "cosine", "warmup": 0.05, "clip": 0.0},
+        "skorch": {"epochs": 2, "batch": 1024, "lr": 8e-3, "schedule": "cosine", "warmup": 0.05, "clip": 0.0},
+        "scikit-learn": {"epochs": 2, "batch": 1024, "lr": 8e-3, "schedule": "cosine", "warmup": 0.05, "clip": 0.0},
     },
 }
 GOALS = {

@@ -105,9 +105,9 @@ def wait_for(what: Callable[[], object], seconds: float = 60.0) -> None:
     [
         ("--help", "decet fit ESTIMATOR DATA"),
         ("fit --help", "--budget TIME"),
-        ("fit table-classifier --help", "--family.depth             hidden layers."),
+        ("fit table-classifier --help", "hidden layers."),
         ("fit --help table-regressor", "--loss"),
-        ("fit table-classifier --recipe.help", "--recipe.lr            peak learning rate."),
+        ("fit table-classifier --recipe.help", "peak learning rate."),
         ("fit table-classifier --inputs.help", "--inputs.drop"),
         ("fit table-classifier --family DNN --family.help", "--family.sigma"),
         ("predict --help", "--out FILE"),
@@ -139,7 +139,7 @@ def test_the_front_page_is_quick_and_loads_nothing_heavy() -> None:
 
 
 def test_no_verb_at_all_shows_the_front_page(run: Run) -> None:
-    assert run("--help") == run(*[]) if False else cli.main([]) == 0
+    assert run("") == run("--help")
 
 
 def test_version(run: Run) -> None:
@@ -185,6 +185,7 @@ def test_warnings_about_the_data_are_one_line_each(run: Run) -> None:
     assert done.code == 0
     warned = [line for line in done.err.splitlines() if line.startswith("warning: ")]
     assert any(line.startswith("warning: column 'wealthy' gives the target away") for line in warned)
+    assert any("leave it out with --inputs.drop COL." in line for line in warned)
 
 
 def test_a_folder_that_holds_a_run_is_refused(run: Run) -> None:
@@ -283,12 +284,16 @@ def test_config_in_and_out(run: Run) -> None:
         ),
         (
             "fit table-classifier people.csv --target rich --groups town",
-            "--groups names the column 'town', which the table does not have. Did you mean 'city'?",
+            "--groups names the column 'town', which the table does not have. Choose from: age, city, income.",
         ),
         ("fit table-classifier people.csv --target rich --start mm", "there is no model folder mm. Did you mean 'm'?"),
         (
             "fit table-classifier people.csv --target rich --out people.csv",
             "people.csv is a file, not a folder. Choose another --out.",
+        ),
+        (
+            "fit table-classifier people.csv --target rich --out /proc/none",
+            "/proc/none cannot be written (no such file or directory). Choose another folder.",
         ),
         ("predict m", "decet predict needs DATA. See decet predict --help."),
         ("predict m people.csv --ot x.csv", "there is no flag --ot. Did you mean '--out'?"),
@@ -321,14 +326,6 @@ def test_config_in_and_out(run: Run) -> None:
 )
 def test_wrong_use_is_one_sentence_and_exit_code_2(run: Run, line: str, sentence: str) -> None:
     assert run(line) == (2, "", f"decet: {sentence}\n")
-
-
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
-def test_a_folder_that_cannot_be_written_is_refused(run: Run, tmp_path: Path) -> None:
-    (tmp_path / "closed").mkdir(mode=0o500)
-    done = run(f"fit table-classifier people.csv --target rich --out closed/m {' '.join(TINY)}")
-    assert done.code == 2
-    assert "closed/m is not writable" in done.err
 
 
 # ------------------------------------------------------------------------------------------------ predict, evaluate
@@ -399,22 +396,19 @@ def test_a_model_of_arrays_refuses_another_number_of_columns(run: Run) -> None:
     assert run("evaluate arrays two.csv") == (2, "", "decet: evaluate needs answers: --target COL.\n")
 
 
-def test_a_closed_pipe_is_quiet(folder: Path) -> None:
-    done = started("predict", str(folder / "m"), str(folder / "crowd.csv"))
-    assert done.stdout is not None and done.stderr is not None
-    assert json.loads(done.stdout.readline())["answer"] in ("yes", "no")
-    done.stdout.close()
-    assert done.wait(timeout=60) == 0
-    assert done.stderr.read() == ""
+def test_a_closed_pipe_is_quiet(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)  # as `head` does, once it has seen enough
+    with os.fdopen(writer, "w") as pipe:
+        monkeypatch.setattr(sys, "stdout", pipe)
+        assert run("predict m crowd.csv") == (0, "", "")
 
 
-def test_standard_input_is_a_table(folder: Path) -> None:
-    command = [sys.executable, "-m", "decet", "predict", str(folder / "m"), "-"]
-    environment = os.environ | {"PYTHONPATH": str(Path(decet.__file__).parents[1])}
-    table = (folder / "people.csv").read_bytes()
-    done = subprocess.run(command, input=table, capture_output=True, check=False, env=environment)
-    assert (done.returncode, done.stderr) == (0, b"")
-    assert len(done.stdout.splitlines()) == 120
+def test_standard_input_is_a_table(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    of_file = run("predict m people.csv").out
+    with open("people.csv") as table:
+        monkeypatch.setattr(sys, "stdin", table)
+        assert run("predict m -").out == of_file
 
 
 def test_evaluate_prints_a_table_or_one_object(run: Run) -> None:
@@ -495,7 +489,7 @@ def test_cells_is_the_map(run: Run) -> None:
 
 def test_datasets_lists_and_tells(run: Run) -> None:
     text = run("datasets").out
-    assert any(line.split()[:4] == ["iris", "table", "yes", "ready"] for line in text.splitlines())
+    assert any(line.split()[:4] == ["iris", "table", "yes", "150"] for line in text.splitlines())
     assert max(map(len, text.splitlines())) <= 100
     one = run("datasets iris").out
     assert "  here      yes\n" in one
@@ -509,10 +503,10 @@ def test_a_set_that_cannot_be_fetched_is_one_sentence(run: Run, monkeypatch: pyt
     done = run("datasets bccd")
     assert (done.code, done.out) == (2, "")
     assert "needs the file bccd/BCCD.zip, which is not in cache" in done.err
-    assert ["bccd", "images", "no"] in [line.split()[:3] for line in run("datasets").out.splitlines()]
+    assert ["bccd", "(images)", "no"] in [line.split()[:3] for line in run("datasets").out.splitlines()]
 
 
-# ----------------------------------------------------------------------------------------- our faults, interrupts, kills
+# -------------------------------------------------------------------------------------- our faults, interrupts, kills
 
 
 def failing(error: BaseException) -> Callable[[list[str]], int]:

@@ -415,7 +415,7 @@ def _datasets(arguments: list[str]) -> int:
 
     if said.NAME is not None:
         _fetch(said.NAME)
-    rows: list[tuple[str, ...]] = [("name", "kind", "here", "read", "rows", "licence")]
+    rows: list[tuple[str, ...]] = [("name", "kind", "here", "rows", "licence")]
     for name in datasets.names() if said.NAME is None else [said.NAME]:
         found = datasets.find(name)
         about = {"name": name, "kind": found.kind, "here": datasets.here(found), "status": found.status}
@@ -425,11 +425,12 @@ def _datasets(arguments: list[str]) -> int:
         elif said.NAME is not None:
             told = about | {"here": "yes" if about["here"] else "no"}
             print("\n".join(_aligned([(key, str(value)) for key, value in told.items() if value != ""])))
-        short = [name, found.kind, "yes" if about["here"] else "no", found.status, found.rows, found.licence]
-        rows.append((*short[:4], _cut(short[4], 34), _cut(short[5], 22)))
+        kind = found.kind if found.reader else f"({found.kind})"
+        told_here = "yes" if about["here"] else "no"
+        rows.append((name, kind, told_here, _cut(found.rows, 30), _cut(found.licence, 20)))
     if said.NAME is None and not said.json:
         print("\n".join(_aligned(rows)))
-        print("\n  `decet datasets NAME` fetches a set and tells all about it.")
+        print("\n  kinds in brackets cannot be read yet. `decet datasets NAME` fetches a set and tells all about it.")
     return 0
 
 

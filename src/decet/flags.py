@@ -413,6 +413,7 @@ def worded(message: str) -> str:
     for pattern, words in (
         (r"Say y=\.\.\. \(--target\)", "Say --target COL"),
         (r"(?<=answers: )y\.$|(?<=, or )y\.$", "--target COL."),
+        (r"\bdrop=\(\.\.\.\)", "--inputs.drop COL"),
         (r" for X\b", ""),
         (r"(?<=which )X\b", "the table"),
         (r"^X\b", "the table"),

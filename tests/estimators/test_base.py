@@ -272,9 +272,9 @@ def test_regression_is_evaluated_in_the_users_units():
 
 def test_evaluation_without_answers_says_what_is_missing(by_array, by_frame):
     assert refused(lambda: by_frame.evaluate(FRAME.drop(columns="label"))) == (
-        "evaluate needs answers: a table with the column 'label', or y."
+        "evaluate needs answers: a table with the column label, or y."
     )
-    assert refused(lambda: by_array.evaluate(X)) == "evaluate needs answers: pass y."
+    assert refused(lambda: by_array.evaluate(X)) == "evaluate needs answers: y."
 
 
 # ----------------------------------------------------------------------------------------------------------- records

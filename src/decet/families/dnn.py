@@ -8,7 +8,8 @@ With `members` M > 1 the layers are BatchEnsemble layers: M networks share every
 are trained at once, and their answers are averaged (TabM).
 
 References: Rumelhart, Hinton & Williams, Nature 323, 1986; number embeddings: Gorishniy et al., 2203.05556; members:
-Gorishniy et al., TabM, 2410.24210; residual form: Gorishniy et al., 2106.11959; initialisation: He et al., 1502.01852.
+Gorishniy et al., TabM, 2410.24210; residual form: Gorishniy et al., 2106.11959; initialisation: LeCun et al., Efficient BackProp, 1998 (uniform);
+He et al., 1502.01852 (he).
 
 Differs from the papers:
 1. Category embeddings are trained with 1 % of the entries hidden, so that unseen categories have a meaning.
@@ -45,6 +46,7 @@ ACTIVATIONS: dict[str, type[nn.Module]] = {
 }
 EMBEDDINGS = ("none", "piecewise", "periodic")
 NORMS = ("none", "batch", "layer")
+INITS = ("uniform", "he", "plain")
 SHARINGS = ("tabm", "none")
 
 
@@ -63,7 +65,8 @@ class DNN:
     norm: "none", "batch" or "layer", before the activation.
     dropout: share of units dropped after each hidden layer.
     residual: add each layer's input to its output (all hidden layers as wide as the first).
-    init: "he" (sound) or "plain" (small normal numbers, for comparison: deep stacks hardly learn from it).
+    init: "uniform" (variance 1 / (3 inputs), sound for a few layers), "he" (2 / inputs, for deep stacks of rectifiers),
+        or "plain" (small normal numbers, for comparison: deep stacks hardly learn from it).
     sharing: what members share: "tabm" (all matrices) or "none" (nothing: a plain ensemble).
     """
 
@@ -102,7 +105,7 @@ class DNN:
         check_choice("activation", self.activation, tuple(ACTIVATIONS))
         check_choice("norm", self.norm, NORMS)
         check_choice("residual", self.residual, (True, False))
-        check_choice("init", self.init, ("he", "plain"))
+        check_choice("init", self.init, INITS)
         check_choice("sharing", self.sharing, SHARINGS)
 
     def encoder(self, spec: Any, members: int = 1) -> Body:
@@ -128,7 +131,7 @@ FALLBACK = DNN(
     norm="none",
     dropout=0.0,
     residual=False,
-    init="he",
+    init="uniform",
     sharing="tabm",
 )
 
@@ -159,10 +162,7 @@ class _Perceptron(Body):
             inputs = width
         self.layers = nn.Sequential(*layers)
         self.width = self.summary_width = inputs
-        if settings.init == "he":
-            _he(self)
-        else:
-            _plain(self)
+        _start(self, settings.init or "uniform")
 
     def forward(self, inputs: tuple[Any, ...], *, condition: Tensor | None = None) -> Features:
         if self.sparse is None:
@@ -219,17 +219,13 @@ def _norm(name: str | None, width: int) -> nn.Module | None:
             return None
 
 
-def _he(network: nn.Module) -> None:
-    """Keep the variance of activations from layer to layer (He et al., 1502.01852), biases as torch has them."""
+def _start(network: nn.Module, init: str) -> None:
+    """First weights. Hidden layers with the "uniform" start are as torch makes them."""
     for module in network.modules():
         if isinstance(module, (nn.Linear, MemberLinear)):
-            nn.init.kaiming_uniform_(module.weight, a=math.sqrt(5.0) if isinstance(module, MemberLinear) else 0.0)
-            if isinstance(module, nn.Linear):
+            if init == "he":
+                nn.init.kaiming_uniform_(module.weight, nonlinearity="relu")
+            elif init == "plain":
+                nn.init.normal_(module.weight, std=0.01)
+            if init != "uniform":
                 nn.init.zeros_(module.bias)
-
-
-def _plain(network: nn.Module) -> None:
-    for module in network.modules():
-        if isinstance(module, (nn.Linear, MemberLinear)):
-            nn.init.normal_(module.weight, std=0.01)
-            nn.init.zeros_(module.bias)

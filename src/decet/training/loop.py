@@ -460,20 +460,19 @@ def _surroundings(device: torch.device, saved: Mapping[str, Any] | None) -> Iter
     if device.type == "cuda":
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     threads = torch.get_num_threads()
-    strict = torch.are_deterministic_algorithms_enabled()
-    lenient = torch.is_deterministic_algorithms_warn_only_enabled()
+    before = torch.get_deterministic_debug_mode()
     memory: Any = torch.utils.deterministic
     fill = memory.fill_uninitialized_memory
     devices = [device] if device.type == "cuda" else []
     with torch.random.fork_rng(devices), torch.enable_grad():
-        torch.use_deterministic_algorithms(True)
+        torch.set_deterministic_debug_mode("error")  # not use_deterministic_algorithms, which loads the compiler
         memory.fill_uninitialized_memory = False  # costs time, and no empty tensor is read
         if saved is not None:
             torch.set_num_threads(int(saved["plan"]["threads"]))
         try:
             yield
         finally:
-            torch.use_deterministic_algorithms(strict, warn_only=lenient)
+            torch.set_deterministic_debug_mode(before)
             memory.fill_uninitialized_memory = fill
             if torch.get_num_threads() != threads:
                 torch.set_num_threads(threads)
