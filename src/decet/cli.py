@@ -119,7 +119,7 @@ def _trained(wanted: flags.Fit) -> Any:
 
     out, model = wanted.out, wanted.estimator
     new = out is not None and not out.exists()
-    show = Live(f"{flags.kebab(type(model))} {wanted.data}")
+    show = Live(Path(wanted.data).name)
     try:
         return model.fit(
             wanted.data,

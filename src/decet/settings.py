@@ -2,10 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import fields, replace
-from typing import TypeVar
+from typing import Any, TypeVar
+
+from decet.errors import check_range
 
 Settings = TypeVar("Settings")
+
+
+def check_whole(settings: Any, names: Sequence[str], low: int, high: int | None = None, room: str = "") -> None:
+    """Check fields of frozen settings that must be whole numbers (or None), and keep them as plain ints."""
+    for name in names:
+        value = getattr(settings, name)
+        check_range(room + name, value, low, high, whole=True)
+        if value is not None:
+            object.__setattr__(settings, name, int(value))
 
 
 def joined(first: Settings | None, *others: Settings | None) -> Settings:

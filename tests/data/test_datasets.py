@@ -178,6 +178,23 @@ def test_the_folder_of_the_user_comes_first(empty, monkeypatch):
     assert locate(made(file), file) == own / "made" / "t.csv"
 
 
+def test_a_set_is_here_when_all_its_files_are(empty):
+    bccd = find("bccd")
+    assert datasets.here(find("iris"))
+    assert not datasets.here(bccd)
+    path = empty / bccd.files[0].path
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"")
+    assert datasets.here(bccd)
+
+
+def test_a_file_comes_before_a_set_of_its_name_but_a_folder_does_not(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    Path("iris").mkdir()
+    Path("wine").write_text("a,b\n1,2\n")
+    assert [datasets.means_set(name) for name in ("iris", "wine", "iris.csv", "-")] == [True, False, False, False]
+
+
 def test_the_cache_is_where_the_system_says(monkeypatch, tmp_path):
     for name in ("DECET_CACHE", "XDG_CACHE_HOME"):
         monkeypatch.delenv(name, raising=False)

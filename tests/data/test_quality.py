@@ -95,3 +95,9 @@ def test_groups_are_rows_of_equal_content(rows):
     for form in (dense, sparse.csr_matrix(dense)):
         groups = repeated_rows(form)
         assert (groups[:, None] == groups[None, :]).tolist() == expected
+
+
+@pytest.mark.parametrize("make", [list, pd.Series])
+def test_sets_of_labels_are_copied_by_no_column(make):
+    frame = pd.DataFrame({"a": RNG.normal(size=N)})
+    assert told(frame, make([["x", "y"] if row else ["z"] for row in frame["a"] > 0])) == []

@@ -174,7 +174,7 @@ def test_sound_initialisation_keeps_the_size_of_signals_and_the_plain_one_loses_
 
 def test_he_initialisation_has_variance_2_over_inputs():
     torch.manual_seed(0)
-    weight = DNN(hidden=(400, 300)).encoder(SPEC).layers[1].linear.weight
+    weight = DNN(hidden=(400, 300), init="he").encoder(SPEC).layers[1].linear.weight
     assert float(weight.std()) == pytest.approx(math.sqrt(2 / 400), rel=0.02)
 
 
@@ -211,7 +211,7 @@ def test_dnn_reads_tables_only():
             "norm must be one of 'none', 'batch', 'layer'. Received: 'batchnorm'. Did you mean 'batch'?",
         ),
         ({"residual": "yes"}, "residual must be one of True, False. Received: 'yes'."),
-        ({"init": "xavier"}, "init must be one of 'he', 'plain'. Received: 'xavier'."),
+        ({"init": "xavier"}, "init must be one of 'uniform', 'he', 'plain'. Received: 'xavier'."),
         ({"sharing": "all"}, "sharing must be one of 'tabm', 'none'. Received: 'all'."),
     ],
 )

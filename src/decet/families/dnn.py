@@ -33,7 +33,7 @@ from decet.errors import BadInput, Unsupported, check_choice, check_range
 from decet.nn.dropout import Dropout
 from decet.nn.members import Ensemble, MemberLinear
 from decet.nn.stems import TableStem
-from decet.settings import joined
+from decet.settings import check_whole, joined
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {
     "relu": nn.ReLU,
@@ -95,10 +95,9 @@ class DNN:
             for width in self.hidden:
                 check_range("each width in hidden", width, 1, 65536, whole=True)
             object.__setattr__(self, "hidden", tuple(int(w) for w in self.hidden))
-        check_range("width", self.width, 1, 65536, whole=True)
-        check_range("depth", self.depth, 0, 1000, whole=True)
-        check_range("embedding_width", self.embedding_width, 1, 4096, whole=True)
-        check_range("frequencies", self.frequencies, 1, 4096, whole=True)
+        check_whole(self, ("width",), 1, 65536)
+        check_whole(self, ("depth",), 0, 1000)
+        check_whole(self, ("embedding_width", "frequencies"), 1, 4096)
         check_range("sigma", self.sigma, 1e-6, 1e3)
         check_range("dropout", self.dropout, 0.0, 0.95)
         check_choice("embedding", self.embedding, EMBEDDINGS)

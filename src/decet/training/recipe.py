@@ -10,6 +10,7 @@ import math
 from dataclasses import dataclass
 
 from decet.errors import BadInput, check_choice, check_range
+from decet.settings import check_whole
 
 SCHEDULES = ("constant", "cosine", "flat-cosine")
 OPTIMIZERS = ("adamw", "sgd")
@@ -56,15 +57,14 @@ class Recipe:
     members: int | None = None
 
     def __post_init__(self) -> None:
-        for name in ("epochs", "steps", "batch", "accumulate", "members"):
-            check_range(f"recipe.{name}", getattr(self, name), 1, whole=True)
+        check_whole(self, ("epochs", "steps", "batch", "accumulate", "members"), 1, room="recipe.")
+        check_whole(self, ("patience",), 0, room="recipe.")
         check_range("recipe.lr", self.lr, 1e-12, 100.0)
         check_range("recipe.weight_decay", self.weight_decay, 0.0, 10.0)
         check_range("recipe.momentum", self.momentum, 0.0, 0.9999)
         check_range("recipe.warmup", self.warmup, 0.0, 0.9)
         check_range("recipe.clip", self.clip, 0.0)
         check_range("recipe.average", self.average, 0.0, 0.999999)
-        check_range("recipe.patience", self.patience, 0, whole=True)
         check_choice("recipe.optimizer", self.optimizer, OPTIMIZERS)
         check_choice("recipe.schedule", self.schedule, SCHEDULES)
         check_choice("recipe.precision", self.precision, PRECISIONS)
