@@ -465,7 +465,8 @@ class Classifies(ClassifierMixin, Estimator):
 
     def predict(self, X: Any) -> Array:
         """The label of each row, in the form y came in."""
-        labels: Array = self.answer_.decode(self._asked().decide(self._predicted(X), self.answer_.spec))
+        answers = self._predicted(X)
+        labels: Array = self.answer_.decode(self._asked().decide(answers, self.answer_.spec))
         return labels
 
     def predict_proba(self, X: Any) -> Any:
@@ -523,7 +524,8 @@ class Regresses(RegressorMixin, Estimator):
 
     def predict(self, X: Any) -> Array:
         """The number(s) of each row: (n,) or (n, J), as y came."""
-        numbers: Array = self.answer_.decode(self._predicted(X))
+        answers = self._predicted(X)
+        numbers: Array = self.answer_.decode(answers)
         return numbers
 
     def _records(self, answers: Array) -> Iterator[dict[str, Any]]:

@@ -8,8 +8,8 @@ With `members` M > 1 the layers are BatchEnsemble layers: M networks share every
 are trained at once, and their answers are averaged (TabM).
 
 References: Rumelhart, Hinton & Williams, Nature 323, 1986; number embeddings: Gorishniy et al., 2203.05556; members:
-Gorishniy et al., TabM, 2410.24210; residual form: Gorishniy et al., 2106.11959; initialisation: LeCun et al., Efficient BackProp, 1998 (uniform);
-He et al., 1502.01852 (he).
+Gorishniy et al., TabM, 2410.24210; residual form: Gorishniy et al., 2106.11959; first weights: LeCun et al., Efficient
+BackProp, 1998 (uniform), He et al., 1502.01852 (he).
 
 Differs from the papers:
 1. Category embeddings are trained with 1 % of the entries hidden, so that unseen categories have a meaning.
