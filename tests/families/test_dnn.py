@@ -134,6 +134,15 @@ def test_batch_norm_of_members_is_over_rows_and_members():
     torch.testing.assert_close(flat.var(0, unbiased=False), torch.ones(8), atol=1e-3, rtol=0)
 
 
+@pytest.mark.parametrize("members", [1, 3])
+def test_batch_norm_trains_on_a_batch_of_one_row_too(members):
+    body, inputs = DNN(hidden=(8,), norm="batch").encoder(SPEC, members).train(), _inputs(SPEC, 1)
+    out = body(inputs).pooled()
+    out.square().sum().backward()
+    assert bool(torch.isfinite(out).all())
+    assert all(p.grad is not None and bool(torch.isfinite(p.grad).all()) for p in body.parameters())
+
+
 # ------------------------------------------------------------------------------------------------------ every setting
 
 

@@ -320,6 +320,13 @@ def test_gaps_and_soft_targets_calibrate_too():
     assert _classifier(THREE).calibrate(answers, soft) == pytest.approx(3.0, rel=0.1)
 
 
+@pytest.mark.parametrize("sharpness", [1.0, 3.0])
+def test_soft_targets_calibrate_to_their_shares_and_not_to_their_likeliest_class(sharpness):
+    shares, _ = _answers(1.0)
+    answers, _ = _answers(sharpness)
+    assert _classifier(THREE).calibrate(answers, shares) == pytest.approx(sharpness, rel=0.02)
+
+
 # -------------------------------------------------------------------------------------------------------- the question
 
 

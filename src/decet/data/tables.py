@@ -35,6 +35,7 @@ from decet.tensors import Sparse
 __all__ = ["Column", "SparseCodec", "TableCodec", "Tables", "pop_target", "quality", "read_table", "repeated_rows"]
 
 _BLOCK = 4_096  # rows encoded at a time, so that temporaries stay small
+_MANY = 10_000  # training rows from which numbers are cut into more bins
 _FEW = 64  # rows up to which columns are read as Python values, which is faster for few rows
 
 
@@ -43,7 +44,7 @@ class Tables:
     """How columns are read. What is None is found from the training rows.
 
     scale: "quantile", "standard" or "none"; None: quantile from 1,000 training rows on, else standard.
-    bins: quantile bins kept of each number for binned embeddings.
+    bins: quantile bins kept of each number for binned embeddings; None: 192 from 10,000 training rows on, else 48.
     number, category, date, text: columns to read as such, A,B.
     drop: columns to leave out.
     max_categories: values of a category column that get a slot, the most frequent first.
@@ -52,7 +53,7 @@ class Tables:
     """
 
     scale: str | None = None
-    bins: int = 48
+    bins: int | None = None
     number: tuple[str, ...] | None = None
     category: tuple[str, ...] | None = None
     date: tuple[str, ...] | None = None
@@ -380,7 +381,8 @@ def _learn(column: Column, series: pd.Series, tables: Tables, scale: str, origin
     raw = raw_values(column, series, origin)
     refuse_infinite(raw, column.name, origin)
     column.low, column.high = usual_range(raw[0] if len(raw) else np.empty(0), whole=column.whole)
-    return [fit_scaling(raw[i], _scale_of(column, i, scale), tables.bins) for i in range(column.width)]
+    bins = tables.bins or (192 if len(series) >= _MANY else 48)
+    return [fit_scaling(raw[i], _scale_of(column, i, scale), bins) for i in range(column.width)]
 
 
 def _scale_of(column: Column, index: int, scale: str) -> str:

@@ -273,8 +273,9 @@ class Estimator(BaseEstimator):
             value = getattr(self, part)
             if value is not None and not isinstance(value, kind):
                 raise Unsupported(f"{part} must be a {kind.__name__}. Received: {type(value).__name__}.")
-        if isinstance(self.seed, bool) or not isinstance(self.seed, (int, np.integer)) or self.seed < 0:
-            raise BadInput(f"seed must be a whole number of at least 0. Received: {self.seed!r}.")
+        whole = isinstance(self.seed, (int, np.integer)) and not isinstance(self.seed, bool)
+        if not whole or not 0 <= self.seed < 2**62:
+            raise BadInput(f"seed must be a whole number of at least 0 and below 2**62. Received: {self.seed!r}.")
         self._asked()
         return cell
 
@@ -322,7 +323,7 @@ class Estimator(BaseEstimator):
             return self._from_name(str(X), y, reset)
         if isinstance(X, Given):
             return X
-        if _columns_of(X) is not None:
+        if _columns_of(X) is not None or _is_named(X):
             frame = read_table(X)
             targets: tuple[str, ...] = ()
             if names_columns(y, frame):
@@ -331,6 +332,10 @@ class Estimator(BaseEstimator):
             elif y is None and not reset:
                 frame, y, targets = self._without_target(frame)
             return self._checked(frame, y, targets, "a data frame", reset)
+        if isinstance(y, str):
+            raise BadInput(
+                f"y names a column ({y!r}), but X is an array, whose columns have no names. Pass the answers."
+            )
         return self._checked(X, y, (), "an array", reset)
 
     def _from_name(self, name: str, y: Any, reset: bool) -> Given:
@@ -406,13 +411,13 @@ class Estimator(BaseEstimator):
     def _pair(self, validation: Any, targets: tuple[str, ...]) -> Given:
         """Validation data: (X, y), or a frame or path that holds the target columns."""
         if isinstance(validation, tuple) and len(validation) == 2:
-            X, y = validation
-        else:
-            X, y = validation, list(targets) if len(targets) > 1 else (targets[0] if targets else None)
-        given = self._given(X, y, reset=False)
-        if given.answers is None:
+            return self._given(*validation, reset=False)
+        if isinstance(validation, (str, Path)):
+            validation = read_table(str(validation))
+        columns = _columns_of(validation)
+        if columns is None or not targets or not set(targets) <= set(map(str, columns)):
             raise BadInput("validation must be (X, y), or a table that holds the target column.")
-        return given
+        return self._given(validation, list(targets) if len(targets) > 1 else targets[0], reset=False)
 
     # ------------------------------------------------------------------------------------------- answering
 
@@ -459,7 +464,7 @@ class Classifies(ClassifierMixin, Estimator):
     score = Estimator.score  # not the mixin's, which knows arrays only
 
     def _agreement(self, given: Given, weight: Any) -> float:
-        if len(self.answer_.spec.classes) == 1 and not self.answer_.soft:
+        if self.answer_.single and self.answer_.spec.exclusive and not self.answer_.soft:
             return float(accuracy_score(given.answers, self.predict(given.rows), sample_weight=weight))
         return float(self.evaluate(given)["accuracy"] or 0.0)
 
@@ -576,6 +581,11 @@ def names_columns(y: Any, frame: Any, always: bool = False) -> bool:
 def _columns_of(X: Any) -> Any:
     """The columns of a data frame of any library; None for arrays and lists."""
     return getattr(X, "columns", None) if hasattr(X, "__dataframe__") or hasattr(X, "iloc") else None
+
+
+def _is_named(X: Any) -> bool:
+    """Whether rows come with the names of their columns: a dict of columns or a list of dicts."""
+    return isinstance(X, Mapping) or (isinstance(X, (list, tuple)) and bool(X) and isinstance(X[0], Mapping))
 
 
 def _holds_text(rows: Any) -> bool:

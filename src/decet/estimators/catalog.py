@@ -8,6 +8,7 @@ without a cell, are planned: `decet cells` shows them so.
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any, ClassVar
 
 from decet.contracts import TableSpec
@@ -23,9 +24,17 @@ def _dnn_on_tables(spec: TableSpec, rows: int) -> tuple[DNN, Recipe]:
         batch = min(256, max(16, 2 ** round(math.log2(max(rows, 1) / 12))))
         return family, Recipe(epochs=60, batch=batch, lr=2e-3, weight_decay=1e-2, patience=0, members=8)
     wide = spec.numbers > 200 or spec.sparse
-    family = DNN(width=256, depth=2, dropout=0.1, embedding="none" if wide else "piecewise", embedding_width=12)
-    batch = 256 if rows < 100_000 else 1024
-    return family, Recipe(epochs=30, batch=batch, lr=2e-3, weight_decay=1e-2, average=0.99, patience=10, members=16)
+    family = DNN(
+        width=128 if rows < 100_000 else 256,
+        depth=2,
+        dropout=0.1,
+        embedding="none" if wide else "piecewise",
+        embedding_width=max(4, min(24, 400 // max(spec.numbers, 1))),
+    )
+    recipe = Recipe(lr=2e-3, weight_decay=1e-2, average=0.99, patience=10)
+    if rows < 100_000:
+        return family, replace(recipe, epochs=25, batch=256, members=16)
+    return family, replace(recipe, epochs=12, batch=1024, members=8)
 
 
 class TableClassifier(Classifies):

@@ -41,6 +41,7 @@ from decet.training.recipe import FALLBACK, Recipe
 Array = NDArray[Any]
 LARGE = 5_000  # rows from which validation and calibration rows are set aside
 FOLDS = 5
+GIVEN_PATIENCE = 20  # epochs, where the user gives validation rows and the cell has no patience
 FOLD_PATIENCE = 25  # epochs without a better score after which a fold stops
 FEWEST = 25  # rows below which not even cross-fitting is worth its noise
 CROSSFIT = "checkpoint/crossfit.safetensors"
@@ -104,6 +105,7 @@ class _Fit:
 
     def run(self) -> None:
         self.answer = self._fit_answer()
+        self.asked.check(self.answer.spec)
         self.target = self.answer.encode(self.given.answers)
         self._check_metric()
         weight = self._weights()
@@ -185,7 +187,8 @@ class _Fit:
         if self.call.order is not None:
             return None
         ids = repeated_rows(self.given.rows)
-        return ids if len(np.unique(ids)) < self.count else None
+        distinct = len(np.unique(ids))
+        return ids if 2 * FOLDS <= distinct < self.count else None  # a handful of distinct rows cannot be kept apart
 
     def _order(self) -> Any:
         """Times by which the rows are split: the past trains, the future validates."""
@@ -282,8 +285,11 @@ class _Fit:
         """The fit that is kept."""
         self._take_encoding()
         learner, self.family, recipe = self._learner(self.codec, len(rows), self.seed)
-        self.taken = 0 if self.before is None else _take_weights(learner, self.before)
+        self.taken = 0 if self.before is None else _take_weights(learner, self.before, self._same_answer())
         check = None
+        own = self.estimator.recipe
+        if self.call.validation is not None and not recipe.patience and (own is None or own.patience is None):
+            recipe = replace(recipe, patience=GIVEN_PATIENCE)
         if validation is not None:
             check = self._check(self.encoded, validation, self.target.numpy(), recipe)
         elif self.call.validation is not None:
@@ -309,6 +315,11 @@ class _Fit:
             show=self.call.show,
         )
         return learner, outcome
+
+    def _same_answer(self) -> bool:
+        """Whether the model to go on from answers the same question: the same classes, or as many numbers."""
+        before = self.before.answer_ if self.before is not None else None
+        return type(before) is type(self.answer) and before.state()[0] == self.answer.state()[0]
 
     def _take_encoding(self) -> None:
         """Keep the encoding of the model to go on from, where it fits these columns."""
@@ -346,10 +357,8 @@ class _Fit:
         if self.call.resume and path is not None and path.exists():
             saved = read_tree(path)
             if saved["identity"] == identity:
-                answers = saved["answers"].numpy()
-                return Choice(
-                    saved["epochs"], answers, self.target.numpy(), self._metrics(answers, self.target.numpy())
-                )
+                answers, target = saved["answers"].numpy(), self.target.numpy()[saved["rows"].numpy()]
+                return Choice(saved["epochs"], answers, target, self._metrics(answers, target))
         parts = folds(self.count, FOLDS, seed=self.seed, labels=self._labels(), groups=self.groups, order=self.order)
         scores: list[list[float]] = []
         kept: list[list[Array]] = []
@@ -367,10 +376,12 @@ class _Fit:
         best = shortest - 1 if said else int(np.argmax(mean))
         seen = np.concatenate([held for _, held in parts])
         answers = np.concatenate([by_epoch[best] for by_epoch in kept])[np.argsort(seen, kind="stable")]
-        target = self.target.numpy()[np.sort(seen)]
+        held_rows = np.sort(seen)
+        target = self.target.numpy()[held_rows]
         epochs = None if said else best + 1
         if path is not None:
-            write_tree(path, {"identity": identity, "epochs": epochs, "answers": torch.from_numpy(answers)})
+            tensors = {"rows": torch.from_numpy(held_rows), "answers": torch.from_numpy(answers)}
+            write_tree(path, {"identity": identity, "epochs": epochs, **tensors})
         return Choice(epochs, answers, target, self._metrics(answers, target))
 
     def _fold(
@@ -392,6 +403,8 @@ class _Fit:
             return metrics
 
         def hopeless(record: dict[str, Any]) -> bool:
+            here = record["epoch"] - 1  # after a roll-back an epoch comes again: only its last try counts
+            answers[here:], scores[here:] = answers[-1:], scores[-1:]
             return not said and len(scores) - 1 - int(np.argmax(scores)) >= FOLD_PATIENCE
 
         left = self._left()
@@ -434,6 +447,9 @@ class _Fit:
             "seed": str(self.seed),
             "budget": str(self.call.budget),
             "start": str(self.call.start),
+            "weights": _digest(self.call.sample_weight),
+            "groups": _digest(self.call.groups),
+            "order": _digest(self.call.order),
         }
         return settings | {"data": self._fingerprint()}
 
@@ -500,9 +516,19 @@ def _loaded(folder: Path) -> Any:
     return load(folder)
 
 
-def _take_weights(learner: Learner, before: Estimator) -> int:
-    """Copy every tensor whose name and shape agree; how many did."""
+def _digest(values: Any) -> str:
+    """A short name for what was given: a column's name, or a checksum of the values."""
+    if values is None or isinstance(values, str):
+        return str(values)
+    return hashlib.sha256(repr(np.asarray(values).tolist()).encode()).hexdigest()[:16]
+
+
+def _take_weights(learner: Learner, before: Any, same_answer: bool) -> int:
+    """Copy every tensor whose name and shape agree, the head only where the answers are the same; how many did."""
     known = before.learner_.state_dict()
+    known.pop("temperature", None)  # of the old answers: calibration starts afresh
+    if not same_answer:
+        known = {name: tensor for name, tensor in known.items() if not name.startswith("head.")}
     own = learner.state_dict()
     agree = {name: known[name] for name, t in own.items() if name in known and known[name].shape == t.shape}
     learner.load_state_dict(own | agree)

@@ -7,6 +7,7 @@ network is laid out without memory first and must agree with the weights' shapes
 from __future__ import annotations
 
 import platform
+import warnings
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
@@ -21,7 +22,7 @@ from decet.data.tables import SparseCodec, TableCodec
 from decet.data.targets import LabelCodec, NumberCodec
 from decet.errors import BadInput, DecetError, suggest
 from decet.estimators import catalog
-from decet.estimators.base import PARTS, Estimator
+from decet.estimators.base import PARTS, DataWarning, Estimator
 from decet.tensors import Sparse
 from decet.training.recipe import Recipe
 
@@ -139,7 +140,7 @@ def _rebuilt(contents: artifact.Contents, into: Estimator | None) -> Estimator:
     estimator.answer_ = _one_of(ANSWERS, answer.pop("name")).restore(answer, _arrays(weights, ANSWER))
     estimator.family_ = _unsettled(model["used"]["family"], kind)
     estimator.recipe_ = _unsettled(model["used"]["recipe"], kind)
-    estimator.device_ = estimator._device()
+    estimator.device_ = _device(estimator)
     estimator.learner_ = _learner(estimator, _part(weights, NETWORK))
     estimator.target_names_ = tuple(model["targets"])
     estimator.n_features_in_ = int(model["columns"]["count"])
@@ -172,6 +173,17 @@ def _learner(estimator: Any, weights: dict[str, Tensor]) -> Any:
     for parameter in learner.parameters():
         parameter.requires_grad_(True)
     return learner.to(estimator.device_).eval()
+
+
+def _device(estimator: Any) -> torch.device:
+    """The device the model was trained on, or, where this machine has none such, the CPU."""
+    try:
+        return estimator._device()
+    except BadInput:
+        warnings.warn(
+            f"this machine has no device {estimator.device!r}: the model is on the CPU.", DataWarning, stacklevel=2
+        )
+        return torch.device("cpu")
 
 
 def _golden(estimator: Any) -> dict[str, Tensor]:
@@ -260,7 +272,8 @@ def card(estimator: Any) -> str:
     metrics = [
         f"| {name} | {'undefined' if v is None else format(v, '.4f')} |" for name, v in estimator.metrics_.items()
     ]
-    rows = [f"| {c['name']} | {c['kind']} | {c['detail']} |" for c in estimator.codec_.description()[:50]]
+    columns = [[c["name"], c["kind"], c["detail"]] for c in estimator.codec_.description()[:50]]
+    rows = [f"| {' | '.join(map(_cell, column))} |" for column in columns]
     recipe = {k: v for k, v in asdict(estimator.recipe_).items() if v is not None}
     body = [
         f"# {kind}({family})",
@@ -296,6 +309,11 @@ def card(estimator: Any) -> str:
         ["", "## Warnings about the data", "", *[f"- {w}" for w in estimator.warnings_]] if estimator.warnings_ else []
     )
     return "\n".join(head + body) + "\n"
+
+
+def _cell(text: str) -> str:
+    """Text that cannot break a table: no bars, no line ends."""
+    return " ".join(str(text).split()).replace("|", "\\|")
 
 
 def _promise(provenance: Mapping[str, Any]) -> str:

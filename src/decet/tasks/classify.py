@@ -61,14 +61,18 @@ class Classify:
         if weight is not None and weight != "balanced" and not isinstance(weight, Mapping):
             raise BadInput(f"class_weight must be None, 'balanced' or a dict of label to weight. Received: {weight!r}.")
 
+    def check(self, spec: LabelSpec) -> None:
+        """Raise BadInput where the question does not fit the answer."""
+        if self.threshold is not None and any(classes != 2 for classes in spec.classes):
+            raise BadInput(f"threshold works for two classes. Received: {max(spec.classes)} classes.")
+
     def learner(self, body: Body, spec: LabelSpec, members: int) -> Classifier:
         return Classifier(body, spec, members, self.label_smoothing)
 
     def decide(self, answers: Array, spec: LabelSpec) -> Array:
         """Probabilities (n, sum K) -> class ids (n, J)."""
+        self.check(spec)
         columns = _columns(answers, spec)
-        if self.threshold is not None and len(columns) == 1 and spec.classes[0] != 2:
-            raise BadInput(f"threshold works for two classes. Received: {spec.classes[0]} classes.")
         ids = []
         for column in columns:
             if self.threshold is not None and column.shape[1] == 2:
@@ -169,30 +173,32 @@ class Classifier(Learner):
 
     def calibrate(self, answers: Array, target: Array) -> float:
         """Set the temperature that gives held-out answers (made at temperature 1) the least log loss."""
-        if np.issubdtype(target.dtype, np.floating):
-            target = target.argmax(1)[:, None]
         columns = []
-        for j, column in enumerate(_columns(answers, self.spec)):
-            real = target[:, j] >= 0
-            columns.append((np.log(np.maximum(column[real], 1e-12)), target[real, j]))
+        if np.issubdtype(target.dtype, np.floating):
+            columns.append((np.log(np.maximum(answers, 1e-12)), target))
+        else:
+            for j, column in enumerate(_columns(answers, self.spec)):
+                real = target[:, j] >= 0
+                shares = np.eye(column.shape[1])[target[real, j]]
+                columns.append((np.log(np.maximum(column[real], 1e-12)), shares))
         self.temperature.fill_(_best_temperature(columns))
         return float(self.temperature)
 
 
 def _best_temperature(columns: list[tuple[Array, Array]]) -> float:
-    """Minimise the log loss over log T; columns of (log probabilities, class ids)."""
+    """Minimise the log loss over log T; columns of (log probabilities, true shares), both (n, K)."""
     from scipy.optimize import minimize_scalar
 
-    rows = sum(len(ids) for _, ids in columns)
+    rows = sum(len(shares) for _, shares in columns)
     if rows < 20:  # too few rows to tell a temperature from chance
         return 1.0
 
     def loss(log_temperature: float) -> float:
         total = 0.0
-        for logs, ids in columns:
+        for logs, shares in columns:
             z = logs / math.exp(log_temperature)
             top = z.max(1, keepdims=True)
-            total += float((np.log(np.exp(z - top).sum(1)) + top[:, 0] - z[np.arange(len(ids)), ids]).sum())
+            total += float((np.log(np.exp(z - top).sum(1)) + top[:, 0] - (shares * z).sum(1)).sum())
         return total / rows
 
     found = minimize_scalar(loss, bounds=(math.log(0.2), math.log(5.0)), method="bounded")

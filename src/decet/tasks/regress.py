@@ -42,6 +42,9 @@ class Regress:
     def __post_init__(self) -> None:
         check_choice("loss", self.loss, LOSSES)
 
+    def check(self, spec: NumberSpec) -> None:
+        """Every loss fits every number."""
+
     def learner(self, body: Body, spec: NumberSpec, members: int) -> Regressor:
         return Regressor(body, spec, members, self.loss)
 
