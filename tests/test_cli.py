@@ -272,7 +272,7 @@ def test_config_in_and_out(run: Run) -> None:
         ),
         (
             "fit table-classifier people.csv --target rich --seed -1",
-            "--seed must be a whole number of at least 0. Received: -1.",
+            "--seed must be a whole number of at least 0 and below 2**62. Received: -1.",
         ),
         (
             "fit table-classifier people.csv --target rich --device gpu",

@@ -62,7 +62,8 @@ def check_range(
         return
     number = isinstance(value, (int, float)) and not isinstance(value, bool)
     if hasattr(value, "item") and getattr(value, "ndim", 1) == 0:  # numpy scalars, as grid searches pass them
-        value, number = value.item(), True
+        value = value.item()
+        number = isinstance(value, (int, float)) and not isinstance(value, bool)
     good = number and math.isfinite(value) and (not whole or float(value).is_integer())
     if good and (low is None or value >= low) and (high is None or value <= high):
         return

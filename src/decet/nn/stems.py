@@ -73,7 +73,7 @@ class Piecewise(nn.Module):
 class TableStem(nn.Module):
     """All columns of a row as one vector: embedded numbers, then embedded categories. (B, F), (B, C) -> (B, width)."""
 
-    offsets: Tensor
+    hidden: Tensor
 
     def __init__(self, spec: TableSpec, embedding: str, width: int, frequencies: int, sigma: float):
         super().__init__()
@@ -88,14 +88,16 @@ class TableStem(nn.Module):
         sizes = [category_width(slots) for slots in spec.categories]
         self.categories = nn.ModuleList(_table(slots, size) for slots, size in zip(spec.categories, sizes, strict=True))
         self.width = embedded + sum(sizes)
-        self.mask_unknown = any(slots > 2 for slots in spec.categories)
+        hidden = [UNKNOWN_SHARE if slots > 2 else 0.0 for slots in spec.categories]  # a flag has no unknown slot
+        self.register_buffer("hidden", torch.tensor(hidden))
+        self.hides = any(hidden)
 
     def forward(self, inputs: tuple[Any, ...]) -> Tensor:
         numbers, categories = inputs
         parts = [] if self.sparse or not numbers.shape[1] else [self.numbers(numbers)]
         if len(self.categories):
-            if self.training and self.mask_unknown:
-                hidden = torch.rand(categories.shape, device=categories.device) < UNKNOWN_SHARE
+            if self.training and self.hides:
+                hidden = torch.rand(categories.shape, device=categories.device) < self.hidden
                 categories = categories.masked_fill(hidden, 0)
             columns = categories.unbind(1)
             parts += [table(column) for table, column in zip(self.categories, columns, strict=True)]
