@@ -26,6 +26,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from decet.contracts import Body, Features, TableSpec
@@ -206,7 +207,10 @@ class _BatchNorm(nn.BatchNorm1d):
 
     def forward(self, x: Tensor) -> Tensor:
         if self.training and x.numel() == x.shape[-1]:  # one row has no variance: the running statistics serve
-            return (x - self.running_mean) * torch.rsqrt(self.running_var + self.eps) * self.weight + self.bias
+            flat = x.flatten(0, -2)
+            return F.batch_norm(
+                flat, self.running_mean, self.running_var, self.weight, self.bias, False, 0.0, self.eps
+            ).view_as(x)
         return super().forward(x.flatten(0, -2)).view_as(x)
 
 

@@ -89,8 +89,9 @@ class TableStem(nn.Module):
         self.categories = nn.ModuleList(_table(slots, size) for slots, size in zip(spec.categories, sizes, strict=True))
         self.width = embedded + sum(sizes)
         hidden = [UNKNOWN_SHARE if slots > 2 else 0.0 for slots in spec.categories]  # a flag has no unknown slot
-        self.register_buffer("hidden", torch.tensor(hidden))
         self.hides = any(hidden)
+        if self.hides:
+            self.register_buffer("hidden", torch.tensor(hidden))
 
     def forward(self, inputs: tuple[Any, ...]) -> Tensor:
         numbers, categories = inputs
