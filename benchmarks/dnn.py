@@ -1,7 +1,7 @@
 """The works of the family DNN: training speed and Adult's quality here, the others in `costs` and `folds`.
 
-The goals stand in `GOALS`, the settings that a user would tune for these sets in `ADULT` and `OWN`; both are tuned on
-held-out rows of the training part, never on test rows.
+The goals stand in `GOALS`, the schedules that a user would choose for these sets in `OWN`, tuned on held-out rows of the
+training part, never on test rows. On Adult decet runs as the map has it, unaided.
 """
 
 from __future__ import annotations
@@ -17,12 +17,6 @@ from benchmarks.child import Meter, Place
 from benchmarks.measure import Job, Work, in_turns
 from benchmarks.report import Found, Goal, Report, Table, least, ratio_of_medians, shown, spread
 
-# What a user tunes for Adult (settings of DNN, Recipe and Tables); beside it is printed what decet reaches unaided.
-ADULT: dict[str, dict[str, Any]] = {
-    "family": {"embedding": "piecewise", "embedding_width": 16, "width": 256, "depth": 2, "dropout": 0.15},
-    "recipe": {"members": 32, "batch": 256, "lr": 2e-3, "weight_decay": 0.02, "epochs": 60, "patience": 10},
-    "inputs": {},
-}
 # decet's own batch and schedule for the same plain network, to reach each peer's final held-out loss soonest.
 OWN: dict[str, dict[str, dict[str, Any]]] = {
     "adult": {
@@ -236,7 +230,7 @@ def _loss_table(table: str, found: Found) -> Table:
 
 
 def _adult_jobs(quick: bool, runs: int) -> list[Job]:
-    settings = {"decet, tuned": ADULT, "decet, unaided": {}, "HistGradientBoosting": {}}
+    settings: dict[str, dict[str, Any]] = {"decet": {}, "HistGradientBoosting": {}}  # the cell's own settings
     jobs = []
     for seed in SEEDS[:2] if quick else SEEDS:
         for contender, said in settings.items():
@@ -310,14 +304,14 @@ def _adult_report(found: Found, keep: Path) -> Report:
     import numpy as np
 
     rows, goals = [], []
-    for contender in ("decet, tuned", "decet, unaided", "HistGradientBoosting"):
+    for contender in ("decet", "HistGradientBoosting"):
         own = found.of(contender)
         singles = own.values("accuracy")
         together = None
         if len(singles) > 1:
             answers = [np.load(keep / record["answers"]) for record in own.records]
             together = mlp.scores(np.mean(answers, axis=0), np.load(keep / "adult-truth.npy"))["accuracy"]
-        if contender == "decet, tuned":
+        if contender == "decet":
             single = fmean(singles) if singles else None
             goals.append(found.goal("Adult: test accuracy, mean of seeds", ">=", GOALS["adult single"], single))
             goals.append(found.goal("Adult: test accuracy, ensemble", ">=", GOALS["adult ensemble"], together))
