@@ -5,7 +5,7 @@
     report.py        records -> medians, ratios, goals, markdown
     significance.py  corrected resampled t-test, Holm
     mlp.py           one plain multilayer perceptron, trained by every library
-    dnn.py           the works of the family DNN: training speed and Adult's quality; the settings tuned for it
+    dnn.py           the works of the family DNN: training speed and Adult's quality
     costs.py         memory of a fit, one-row latency, start-up
     folds.py         small tables against scikit-learn's learners
 

@@ -1,7 +1,7 @@
 """The works of the family DNN: training speed and Adult's quality here, the others in `costs` and `folds`.
 
-The goals stand in `GOALS`, the schedules that a user would choose for these sets in `OWN`, tuned on held-out rows of the
-training part, never on test rows. On Adult decet runs as the map has it, unaided.
+The goals stand in `GOALS`, the schedules that a user would choose for these sets in `OWN`, tuned on held-out rows of
+the training part, never on test rows. On Adult decet runs as the map has it, unaided.
 """
 
 from __future__ import annotations
@@ -328,7 +328,7 @@ def _adult_report(found: Found, keep: Path) -> Report:
         )
     rows += [[f"published: {name}", "-", f"{value:.4f}", "-", "-", "-", "-"] for name, value in PUBLISHED.items()]
     header = ("contender", "held-out", "test, mean of seeds", "spread", "test, ensemble", "test log loss", "seconds")
-    note = f"Accuracy; {len(found.of('decet, tuned').records)} seeds; the ensemble is the mean of their probabilities."
+    note = f"Accuracy; {len(found.of('decet').records)} seeds; the ensemble is the mean of their probabilities."
     return Report([Table("Adult, official test part", header, rows, note)], goals)
 
 
