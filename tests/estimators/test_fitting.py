@@ -173,6 +173,15 @@ def test_a_table_of_a_few_distinct_rows_can_be_learned(large):
     assert model.score(rows, labels) == 1.0
 
 
+def test_a_class_of_a_single_row_does_not_cost_the_others_their_cross_fitting(spy):
+    labels = np.where(np.arange(80) == 7, "alone", Y)
+    model = classifier().fit(X, labels)
+    assert len(spy.trained) == 6
+    assert model.provenance_["validation"] == "5-fold cross-fitting"
+    assert model.metrics_["accuracy"] > 0.3
+    assert model.classes_.tolist() == ["alone", "down", "up"]
+
+
 def test_too_few_rows_are_trained_without_figures():
     model = classifier().fit(X[:10], Y[:10])
     assert model.metrics_ == {}

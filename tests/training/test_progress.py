@@ -7,7 +7,7 @@ import io
 import pytest
 
 from decet.training import progress
-from decet.training.progress import Live, Quiet, duration
+from decet.training.progress import Live, Part, Quiet, duration
 
 
 @pytest.mark.parametrize(
@@ -92,3 +92,24 @@ def test_on_a_terminal_there_is_one_live_line_and_sentences_above_it(monkeypatch
     assert "loss 0.25" in shown
     assert "50%" in shown
     assert "back to step [3]" in shown
+
+
+def test_a_part_shows_the_progress_of_the_whole():
+    class Told(Quiet):
+        def __init__(self) -> None:
+            self.done: list[float] = []
+            self.said: list[str] = []
+
+        def step(self, done, facts):
+            self.done.append(done)
+
+        def say(self, sentence):
+            self.said.append(sentence)
+
+    whole = Told()
+    part = Part(whole, 2, 5)
+    part.step(0.5, {})
+    part.say("back to step 3")
+    part.close()
+    assert whole.done == [pytest.approx(0.5)]
+    assert whole.said == ["back to step 3"]

@@ -35,7 +35,7 @@ from decet.tasks.classify import Classifier, Classify
 from decet.tensors import Sparse
 from decet.training.checkpoint import read_tree, write_tree
 from decet.training.loop import CHECKPOINT, OnEpoch, Outcome, train
-from decet.training.progress import Quiet, Show
+from decet.training.progress import Part, Quiet, Show
 from decet.training.recipe import FALLBACK, Recipe
 
 Array = NDArray[Any]
@@ -312,7 +312,7 @@ class _Fit:
             resume=self.call.resume,
             identity=self._identity(),
             on_epoch=self.call.on_epoch,
-            show=self.call.show,
+            show=self.call.show if choice.answers is None else Part(self.call.show, FOLDS, FOLDS + 1),
         )
         return learner, outcome
 
@@ -415,7 +415,7 @@ class _Fit:
             device=self.device,
             budget=None if left is None else left / (FOLDS + 1 - number),
             on_epoch=hopeless,
-            show=self.call.show,
+            show=Part(self.call.show, number, FOLDS + 1),
         )
         if not outcome.interrupted:
             return scores, answers, None

@@ -33,6 +33,22 @@ class Quiet:
         """Nothing."""
 
 
+class Part:
+    """One of several trainings of a whole: shows the whole's progress."""
+
+    def __init__(self, whole: Show, index: int, count: int):
+        self.whole, self.index, self.count = whole, index, count
+
+    def step(self, done: float, facts: Mapping[str, float]) -> None:
+        self.whole.step((self.index + done) / self.count, facts)
+
+    def say(self, sentence: str) -> None:
+        self.whole.say(sentence)
+
+    def close(self) -> None:
+        """The whole goes on."""
+
+
 class Live:
     """A live line on a terminal, plain lines elsewhere; always on stderr, for stdout holds results."""
 
