@@ -404,6 +404,8 @@ class Estimator(BaseEstimator):
                 f"This {type(self).__name__} estimator requires y to be passed, but the target y is None. "
                 f"Pass answers, or the name of the target column."
             )
+        if y is not None and not hasattr(y, "__len__"):
+            y = np.asarray(y)
         if y is not None and len(y) != rows.shape[0]:
             raise BadInput(f"X has {rows.shape[0]} rows but y has {len(y)}: inconsistent numbers of samples.")
         return Given(rows, y, source, targets)

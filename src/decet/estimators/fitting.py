@@ -88,7 +88,8 @@ def fit(estimator: Estimator, cell: Cell, given: Given, call: Call) -> None:
     with nullcontext() if call.out is None else artifact.lock(call.out):
         if call.out is not None:
             check_free(call.out, resume=call.resume, overwrite=call.overwrite)
-        _Fit(estimator, cell, given, call).run()
+        with torch.inference_mode(False), torch.enable_grad():  # whatever the caller has switched off
+            _Fit(estimator, cell, given, call).run()
 
 
 class _Fit:
@@ -224,7 +225,8 @@ class _Fit:
 
     def _foldable(self) -> bool:
         labels = self._labels()
-        enough = self.count >= FEWEST and (labels is None or np.bincount(labels[labels >= 0]).min() >= 2)
+        several = labels is None or int((np.bincount(labels[labels >= 0]) >= 2).sum()) >= 2
+        enough = self.count >= FEWEST and several
         return enough and (self.groups is None or len(np.unique(self.groups)) >= FOLDS)
 
     def _data_notes(self, rows: Array) -> None:
