@@ -381,7 +381,7 @@ def test_predict_says_when_categories_are_new(run: Run) -> None:
     done = run("predict m new.csv")
     assert len(done.out.splitlines()) == 1
     assert done.err == (
-        "warning: categories never seen in training, answered through the unknown slot: 'city' (1 rows).\n"
+        "warning: categories that training saw hardly or never, answered through the unknown slot: 'city' (1 rows).\n"
     )
 
 

@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import sparse
 
-from decet.data.frames import pop_target, read_table
+from decet.data.frames import names_columns, pop_target, read_table
 from decet.errors import BadInput, Unsupported
 
 CSV = "age,城市\n31,北京\n42,\n"
@@ -287,3 +287,13 @@ def test_json_lines_round_trip(tmp_path_factory, records):
     path = tmp_path_factory.mktemp("json") / "t.jsonl"
     path.write_text("\n".join(json.dumps(record) for record in records), encoding="utf-8")
     assert read_table(path).to_dict("records") == records
+
+
+def test_names_of_columns_are_told_from_answers():
+    frame = pd.DataFrame({"a": [1, 2], "b": ["x", "y"]})
+    assert names_columns("b", frame)
+    assert names_columns(["a", "b"], frame)  # as many as rows, but they are its columns
+    assert not names_columns(["x", "y"], frame)
+    assert names_columns(["x", "y"], frame, always=True)
+    assert not names_columns([1, 2], frame)
+    assert not names_columns(None, frame)

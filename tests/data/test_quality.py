@@ -59,7 +59,8 @@ def test_repeated_rows_are_counted():
     frame = pd.DataFrame({"a": RNG.normal(size=N), "c": Y})
     frame = pd.concat([frame, frame.iloc[:3], frame.iloc[:2]])
     assert told(frame, RNG.normal(size=N + 5)) == [
-        "5 of 205 rows repeat an earlier row; copies on both sides of a split would flatter the score."
+        "5 of 205 rows repeat an earlier row; decet keeps copies on one side of its splits, a test set of your own "
+        "may not."
     ]
 
 

@@ -307,3 +307,15 @@ def test_numbers_round_trip(y):
     codec = fit_numbers(y)
     assert isinstance(codec, NumberCodec)
     assert restored(codec).decode(codec.encode(y)) == pytest.approx(y, abs=1e-5 * max(1.0, np.std(y), np.ptp(y)))
+
+
+def test_a_frames_columns_are_matched_by_name_not_by_place():
+    numbers = pd.DataFrame({"a": [1.0, 2.0, 3.0], "b": [10.0, 30.0, 20.0]})
+    codec = fit_numbers(numbers)
+    assert torch.equal(codec.encode(numbers[["b", "a"]]), codec.encode(numbers))
+    labels = pd.DataFrame({"a": ["x", "y", "x"], "b": ["y", "y", "x"]})
+    known = fit_labels(labels)
+    assert torch.equal(known.encode(labels[["b", "a"]]), known.encode(labels))
+    shares = pd.DataFrame({"no": [0.2, 0.7], "yes": [0.8, 0.3]})
+    soft = fit_labels(shares, soft=True)
+    assert torch.equal(soft.encode(shares[["yes", "no"]]), soft.encode(shares))

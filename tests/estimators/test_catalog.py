@@ -12,7 +12,7 @@ import decet
 from decet.contracts import LabelSpec, NumberSpec, TableSpec
 from decet.estimators import catalog
 from decet.estimators.base import Cell, Estimator
-from decet.estimators.catalog import ESTIMATORS, FAMILIES, PLAN, estimator_named, family_named
+from decet.estimators.catalog import ESTIMATORS, FAMILIES, PLAN, estimator_named
 from decet.settings import joined
 from decet.tasks.classify import Classify
 from decet.training.recipe import FALLBACK, Recipe
@@ -41,7 +41,6 @@ def test_every_estimator_is_public_and_on_the_plan(estimator):
 @pytest.mark.parametrize("family", FAMILIES)
 def test_every_family_is_public_and_in_some_row(family):
     assert getattr(decet, family.__name__) is family
-    assert family_named(family.__name__) is family
     assert any(cell.family is family for _, cell in CELLS)
 
 
@@ -50,8 +49,6 @@ def test_what_is_planned_has_a_name_and_no_class():
     assert all(len(row) == 3 and all(row) for row in PLAN.values())
     for name in ("ImageClassifier", "nothing", ""):
         assert estimator_named(name) is None
-    for name in ("CNN", "Recipe"):
-        assert family_named(name) is None
 
 
 @pytest.mark.parametrize("estimator", ESTIMATORS)

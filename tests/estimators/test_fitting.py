@@ -14,6 +14,7 @@ import pandas as pd
 import pytest
 import torch
 from scipy import sparse
+from torch import nn
 
 import decet
 from decet import DNN, BadInput, DataWarning, Recipe, TableClassifier, TableRegressor, Tables
@@ -673,3 +674,40 @@ def test_two_fits_into_one_folder_at_once_are_refused(tmp_path):
     finally:
         child.communicate()
     classifier().fit(X, Y, out=tmp_path)
+
+
+def test_the_cell_is_that_of_all_rows_given_not_of_those_that_train():
+    rows = np.random.default_rng(0).normal(size=(5_500, 2))  # 4,400 of them train
+    model = TableClassifier(SMALL, recipe=Recipe(members=1)).fit(
+        rows, np.where(rows[:, 0] > 0, "up", "down"), on_epoch=lambda record: True
+    )
+    assert model.recipe_.patience == 10
+
+
+def test_the_classic_network_is_one_line():
+    network = DNN(hidden=(64, 32), activation="relu", dropout=0)
+    model = TableClassifier(network, recipe=Recipe(members=1, epochs=2)).fit(X, np.arange(len(X)) % 3)
+    shapes = [tuple(p.shape) for p in model.learner_.parameters()]
+    assert shapes == [(64, 4), (64,), (32, 64), (32,), (1, 32, 3), (1, 1, 3)]
+    assert [type(layer.activation) for layer in model.learner_.body.layers] == [nn.ReLU, nn.ReLU]
+
+
+def test_going_on_without_a_folder_is_refused():
+    with pytest.raises(BadInput, match=r"^resume and overwrite need out: the folder that holds the run\.$"):
+        classifier().fit(X, Y, resume=True)
+
+
+def test_other_validation_rows_are_another_run(tmp_path):
+    with pytest.raises(Stop):
+        classifier().fit(X, Y, validation=(X[:20], Y[:20]), out=tmp_path, on_epoch=_stop)
+    with pytest.raises(BadInput, match="belongs to another run: validation differ"):
+        classifier().fit(X, Y, validation=(X[:30], Y[:30]), out=tmp_path, resume=True)
+
+
+def test_settings_of_another_run_are_refused_before_any_fold_is_trained(tmp_path, spy):
+    with pytest.raises(Stop):
+        classifier().fit(X, Y, out=tmp_path, on_epoch=_stop)
+    trained = len(spy.trained)
+    with pytest.raises(BadInput, match="belongs to another run: seed differ"):
+        classifier(seed=9).fit(X, Y, out=tmp_path, resume=True)
+    assert len(spy.trained) == trained

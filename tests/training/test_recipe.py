@@ -39,7 +39,7 @@ def test_a_recipe_is_frozen_and_can_be_a_key():
         ({"steps": 1.5}, "recipe.steps must be a whole number of at least 1. Received: 1.5."),
         ({"batch": -3}, "recipe.batch must be a whole number of at least 1. Received: -3."),
         ({"accumulate": 0}, "recipe.accumulate must be a whole number of at least 1. Received: 0."),
-        ({"members": 0}, "recipe.members must be a whole number of at least 1. Received: 0."),
+        ({"members": 0}, "recipe.members must be a whole number between 1 and 1024. Received: 0."),
         ({"lr": 0}, "recipe.lr must be a number between 1e-12 and 100.0. Received: 0."),
         ({"lr": "fast"}, "recipe.lr must be a number between 1e-12 and 100.0. Received: 'fast'."),
         ({"weight_decay": -1}, "recipe.weight_decay must be a number between 0.0 and 10.0. Received: -1."),

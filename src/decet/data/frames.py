@@ -63,6 +63,15 @@ def read_table(source: Any, *, name: str = "X") -> pd.DataFrame | sparse.csr_mat
     return table if sparse.issparse(table) else _named(table, name)
 
 
+def names_columns(y: Any, frame: Any, always: bool = False) -> bool:
+    """Whether y names columns of the frame rather than holding answers."""
+    if isinstance(y, str):
+        return True
+    if not isinstance(y, (list, tuple)) or not y or not all(isinstance(name, str) for name in y):
+        return False
+    return always or len(y) != len(frame) or all(name in frame.columns for name in y)
+
+
 def pop_target(frame: pd.DataFrame, target: str | Sequence[str]) -> tuple[pd.DataFrame, pd.Series | pd.DataFrame]:
     """The table without its target column(s), and the target: a Series for one name, a DataFrame for a list."""
     if not isinstance(frame, pd.DataFrame):

@@ -18,8 +18,11 @@ _SAMPLE = 100_000  # rows that a column is compared with the target on
 _ENOUGH = 20  # rows below which agreement with the target may be chance
 
 
-def quality(frame: Any, y: Any, codec: TableCodec) -> list[str]:
-    """Sentences about columns that copy the target, and about rows that occur more than once."""
+def quality(frame: Any, y: Any, codec: TableCodec, groups: np.ndarray | None = None) -> list[str]:
+    """Sentences about columns that copy the target, and about rows that occur more than once.
+
+    groups: what `repeated_rows` gave for this frame, where it is known already.
+    """
     sentences = []
     if isinstance(frame, pd.DataFrame):
         copies = _copies_of_target(frame, y, codec)
@@ -29,12 +32,12 @@ def quality(frame: Any, y: Any, codec: TableCodec) -> list[str]:
                 f"{word} {listed(map(repr, copies))} {verb} the target away (one value for each answer); if it will "
                 "not be known when predictions are made, leave it out with drop=(...)."
             )
-    groups = repeated_rows(frame)
+    groups = repeated_rows(frame) if groups is None else groups
     repeats = len(groups) - len(np.unique(groups))
     if repeats:
         sentences.append(
-            f"{repeats:,} of {len(groups):,} rows repeat an earlier row; copies on both sides of a split would flatter "
-            "the score."
+            f"{repeats:,} of {len(groups):,} rows repeat an earlier row; decet keeps copies on one side of its splits, "
+            "a test set of your own may not."
         )
     return sentences
 

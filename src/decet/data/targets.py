@@ -128,6 +128,7 @@ class LabelCodec:
 
         Raises `BadInput` on missing labels in a single column, labels that training never saw, other columns.
         """
+        y = _in_order(y, self.classes[0].tolist() if self.soft else self.names)
         if self.soft and np.ndim(y) == 2 and np.shape(y)[1] == len(self.classes[0]):
             return torch.from_numpy(_probabilities(_columns(y)[0]).astype(np.float32))
         if self.labels is not None and self.form != "indicator":
@@ -230,7 +231,7 @@ class NumberCodec:
 
     def encode(self, y: Any) -> Tensor:
         """(n, J) float32 in units of the training answers' spread, NaN = gap (only where J > 1)."""
-        columns, names = _columns(y)
+        columns, names = _columns(_in_order(y, self.names))
         if len(columns) != len(self.names):
             raise BadInput(f"y must have {_counted(len(self.names))}. Received: {len(columns)}.")
         return torch.from_numpy(((_numbers(columns, names) - self.mean) / self.std).astype(np.float32))
@@ -255,6 +256,13 @@ class NumberCodec:
 
 
 # ------------------------------------------------------------------------------------------------- forms of answers
+
+
+def _in_order(y: Any, names: Sequence[Any]) -> Any:
+    """A frame's columns in the order of training, where it has the same names."""
+    if isinstance(y, pd.DataFrame) and sorted(map(str, y.columns)) == sorted(map(str, names)):
+        return y.set_axis([str(name) for name in y.columns], axis=1)[[str(name) for name in names]]
+    return y
 
 
 def _columns(y: Any) -> tuple[list[np.ndarray], tuple[str, ...]]:

@@ -24,7 +24,7 @@ from sklearn.utils.validation import validate_data
 
 from decet.contracts import Family, Learner
 from decet.data.datasets import Loaded
-from decet.data.frames import pop_target, read_table
+from decet.data.frames import names_columns, pop_target, read_table
 from decet.data.resident import moved, padded, taken
 from decet.data.tables import Tables
 from decet.errors import BadInput, NotFitted, Unsupported, listed, suggest
@@ -75,6 +75,8 @@ class Estimator(BaseEstimator):
     kind: ClassVar[type] = Tables
     question: ClassVar[type]
     row: ClassVar[tuple[Cell, ...]] = ()
+    scored: ClassVar[str]  # the metric that `score` gives
+    agreement: ClassVar[Callable[..., float]]  # the same of scikit-learn, with weights
 
     family: Any
     recipe: Recipe | None
@@ -173,10 +175,15 @@ class Estimator(BaseEstimator):
         given = self._given(X, y, reset=False)
         if given.answers is None:
             raise BadInput(f"score needs answers: a table with the column {listed(self.target_names_)}, or y.")
-        return self._agreement(given, sample_weight)
+        if self._is_single():
+            return float(self.agreement(given.answers, self.predict(given.rows), sample_weight=sample_weight))
+        if sample_weight is not None:
+            raise Unsupported("score takes sample_weight for one column of answers only. Leave it out.")
+        return float(self.evaluate(given)[self.scored] or 0.0)
 
-    def _agreement(self, given: Given, weight: Any) -> float:
-        raise Unsupported(f"{type(self).__name__} has no score.")
+    def _is_single(self) -> bool:
+        """Whether there is one column of answers, which scikit-learn's scores know."""
+        return False
 
     def save(self, folder: str | Path) -> None:
         """Write the model folder, whole or not at all. See `decet.load` and `decet.verify`."""
@@ -366,6 +373,9 @@ class Estimator(BaseEstimator):
             frame = loaded.X.assign(**{loaded.target: loaded.y})
             targets = tuple(map(str, [y] if isinstance(y, str) else y))
             return self._checked(*pop_target(frame, y), targets, loaded.name, reset)
+        if not reset and set(self.target_names_) & set(loaded.X.columns):  # trained on another column of it
+            frame, y, targets = self._without_target(loaded.X.assign(**{loaded.target: loaded.y}))
+            return self._checked(frame, y, targets, loaded.name, reset)
         return self._checked(loaded.X, loaded.y, (loaded.target,), loaded.name, reset)
 
     def _without_target(self, frame: Any) -> tuple[Any, Any, tuple[str, ...]]:
@@ -412,7 +422,7 @@ class Estimator(BaseEstimator):
 
     def _pair(self, validation: Any, targets: tuple[str, ...]) -> Given:
         """Validation data: (X, y), or a frame or path that holds the target columns."""
-        if isinstance(validation, tuple) and len(validation) == 2:
+        if isinstance(validation, tuple) and len(validation) == 2 and validation[1] is not None:
             return self._given(*validation, reset=False)
         if isinstance(validation, (str, Path)):
             validation = read_table(str(validation))
@@ -436,7 +446,7 @@ class Estimator(BaseEstimator):
         if unseen:
             parts = [f"{column!r} ({count} rows)" for column, count in unseen.items()]
             warnings.warn(
-                f"categories never seen in training, answered through the unknown slot: {listed(parts)}.",
+                f"categories that training saw hardly or never, answered through the unknown slot: {listed(parts)}.",
                 DataWarning,
                 stacklevel=4,
             )
@@ -465,10 +475,10 @@ class Classifies(ClassifierMixin, Estimator):
     question = Classify
     score = Estimator.score  # not the mixin's, which knows arrays only
 
-    def _agreement(self, given: Given, weight: Any) -> float:
-        if self.answer_.single and self.answer_.spec.exclusive and not self.answer_.soft:
-            return float(accuracy_score(given.answers, self.predict(given.rows), sample_weight=weight))
-        return float(self.evaluate(given)["accuracy"] or 0.0)
+    scored, agreement = "accuracy", staticmethod(accuracy_score)
+
+    def _is_single(self) -> bool:
+        return bool(self.answer_.single and self.answer_.spec.exclusive and not self.answer_.soft)
 
     def predict(self, X: Any) -> Array:
         """The label of each row, in the form y came in."""
@@ -524,10 +534,10 @@ class Regresses(RegressorMixin, Estimator):
     question = Regress
     score = Estimator.score  # not the mixin's, which knows arrays only
 
-    def _agreement(self, given: Given, weight: Any) -> float:
-        if self.answer_.spec.count == 1:
-            return float(r2_score(given.answers, self.predict(given.rows), sample_weight=weight))
-        return float(self.evaluate(given)["r2"] or 0.0)
+    scored, agreement = "r2", staticmethod(r2_score)
+
+    def _is_single(self) -> bool:
+        return bool(self.answer_.spec.count == 1)
 
     def predict(self, X: Any) -> Array:
         """The number(s) of each row: (n,) or (n, J), as y came."""
@@ -569,15 +579,6 @@ def changed(settings: Any, part: str, changes: Mapping[str, Any]) -> Any:
         if name not in known:
             raise BadInput(f"{part} ({type(settings).__name__}) has no field {name!r}.{suggest(name, known)}")
     return replace(settings, **changes)
-
-
-def names_columns(y: Any, frame: Any, always: bool = False) -> bool:
-    """Whether y names columns of the frame rather than holding answers."""
-    if isinstance(y, str):
-        return True
-    if not isinstance(y, (list, tuple)) or not y or not all(isinstance(name, str) for name in y):
-        return False
-    return always or len(y) != len(frame) or all(name in frame.columns for name in y)
 
 
 def _columns_of(X: Any) -> Any:

@@ -1,6 +1,6 @@
 """THE MAP: every estimator, its families (default first), and the settings and recipe of each cell.
 
-A cell is a short function of the input's spec and the number of training rows. The numbers in them hold for data of
+A cell is a short function of the input's spec and the number of rows given. The numbers in them hold for data of
 that shape in general; settings tuned for one public set stand in its benchmark. Rows without a class, and names
 without a cell, are planned: `decet cells` shows them so.
 """
@@ -133,8 +133,3 @@ PLAN: dict[str, tuple[str, str, str]] = {  # estimator -> data, answer, families
 def estimator_named(name: str) -> type[Estimator] | None:
     """The estimator class of a public name; None for a planned or unknown one."""
     return next((e for e in ESTIMATORS if e.__name__ == name), None)
-
-
-def family_named(name: str) -> type | None:
-    """The family class of a public name; None for a planned or unknown one."""
-    return next((f for f in FAMILIES if f.__name__ == name), None)

@@ -81,6 +81,8 @@ class Choice:
 def fit(estimator: Estimator, cell: Cell, given: Given, call: Call) -> None:
     """Fit the estimator in place. See `Estimator.fit`."""
     check_range("budget", call.budget, 1e-3)
+    if (call.resume or call.overwrite) and call.out is None:
+        raise BadInput("resume and overwrite need out: the folder that holds the run.")
     if call.budget is not None and estimator.recipe is not None:
         for name in ("epochs", "steps"):
             if getattr(estimator.recipe, name) is not None:
@@ -101,6 +103,7 @@ class _Fit:
         self.device = estimator._device()
         self.seed = int(estimator.seed)
         self.notes: list[str] = []
+        self.copies: Array | None = None  # groups of equal rows, where they were looked for
         self.count = given.rows.shape[0]
         self.before = None if call.start is None else _loaded(call.start)
 
@@ -115,7 +118,7 @@ class _Fit:
         choice = Choice()
         if validation is None and self.call.validation is None and self._foldable():
             choice = self._cross_fitted(weight)
-            choice.how = f"{FOLDS}-fold cross-fitting"
+            choice.how = choice.how if choice.learner is not None else f"{FOLDS}-fold cross-fitting"
         if choice.learner is not None and choice.outcome is not None:  # interrupted: the fold so far is the model
             learner, outcome = choice.learner, choice.outcome
         else:
@@ -187,7 +190,7 @@ class _Fit:
             return groups
         if self.call.order is not None:
             return None
-        ids = repeated_rows(self.given.rows)
+        self.copies = ids = repeated_rows(self.given.rows)
         distinct = len(np.unique(ids))
         return ids if 2 * FOLDS <= distinct < self.count else None  # a handful of distinct rows cannot be kept apart
 
@@ -235,7 +238,7 @@ class _Fit:
         frame = self.given.rows
         self._refuse_empty_columns(frame)
         if not sparse.issparse(frame):
-            self.notes += [*self.codec.warnings, *quality(frame, self.given.answers, self.codec)]
+            self.notes += [*self.codec.warnings, *quality(frame, self.given.answers, self.codec, self.copies)]
         for note in self.notes:
             warnings.warn(note, DataWarning, stacklevel=6)
 
@@ -286,7 +289,7 @@ class _Fit:
     ) -> tuple[Learner, Outcome]:
         """The fit that is kept."""
         self._take_encoding()
-        learner, self.family, recipe = self._learner(self.codec, len(rows), self.seed)
+        learner, self.family, recipe = self._learner(self.codec, self.count, self.seed)
         self.taken = 0 if self.before is None else _take_weights(learner, self.before, self._same_answer())
         check = None
         own = self.estimator.recipe
@@ -329,6 +332,9 @@ class _Fit:
             try:
                 self.encoded = self.before.codec_.encode(self.given.rows)
                 self.codec = self.before.codec_
+                for remark in self.codec.remarks:
+                    self.notes.append(remark)
+                    warnings.warn(remark, DataWarning, stacklevel=7)
             except BadInput:
                 pass  # other columns: the new encoding, and whatever weights still agree
 
@@ -361,6 +367,11 @@ class _Fit:
             if saved["identity"] == identity:
                 answers, target = saved["answers"].numpy(), self.target.numpy()[saved["rows"].numpy()]
                 return Choice(saved["epochs"], answers, target, self._metrics(answers, target))
+            differ = [name for name in identity if saved["identity"].get(name) != identity[name]]
+            raise BadInput(
+                f"the checkpoint in {path.parent} belongs to another run: {listed(differ)} differ. "
+                f"Repeat that run's settings, choose another --out, or start anew with --overwrite."
+            )
         parts = folds(self.count, FOLDS, seed=self.seed, labels=self._labels(), groups=self.groups, order=self.order)
         scores: list[list[float]] = []
         kept: list[list[Array]] = []
@@ -404,10 +415,13 @@ class _Fit:
             scores.append(metrics["score"])
             return metrics
 
+        own = self.estimator.recipe
+        patience = FOLD_PATIENCE if own is None or own.patience is None else own.patience
+
         def hopeless(record: dict[str, Any]) -> bool:
             here = record["epoch"] - 1  # after a roll-back an epoch comes again: only its last try counts
             answers[here:], scores[here:] = answers[-1:], scores[-1:]
-            return not said and len(scores) - 1 - int(np.argmax(scores)) >= FOLD_PATIENCE
+            return not said and 0 < patience <= len(scores) - 1 - int(np.argmax(scores))
 
         left = self._left()
         source = self._source(inputs, rows, weight, recipe.batch or 1)
@@ -422,8 +436,10 @@ class _Fit:
         if not outcome.interrupted:
             return scores, answers, None
         self.codec, self.family, self.recipe, self.taken = codec, family, recipe, 0
-        metrics = self._metrics(answers[-1], self.target.numpy()[held]) if answers else {}
-        return scores, answers, Choice(metrics=metrics, learner=learner, outcome=outcome)
+        kept = answers_of(learner, taken(inputs, torch.as_tensor(held)), self.device, BULK)
+        metrics = self._metrics(kept, self.target.numpy()[held])
+        how = f"fold {number + 1} of {FOLDS}, interrupted"
+        return scores, answers, Choice(metrics=metrics, how=how, learner=learner, outcome=outcome)
 
     # ------------------------------------------------------------------------------------------------ results
 
@@ -452,17 +468,21 @@ class _Fit:
             "weights": _digest(self.call.sample_weight),
             "groups": _digest(self.call.groups),
             "order": _digest(self.call.order),
+            "validation": self._validation_digest(),
         }
         return settings | {"data": self._fingerprint()}
 
     def _fingerprint(self) -> str:
         """A digest of the encoded rows and answers: equal for equal data."""
         if not hasattr(self, "digest"):
-            digest = hashlib.sha256()
-            for tensor in [*_tensors(self.encoded), self.target]:
-                digest.update(np.ascontiguousarray(tensor.numpy()).view(np.uint8).data if tensor.numel() else b"")
-            self.digest = digest.hexdigest()
+            self.digest = _checksum([*_tensors(self.encoded), self.target])
         return self.digest
+
+    def _validation_digest(self) -> str:
+        if self.call.validation is None:
+            return "None"
+        answers = self.answer.encode(self.call.validation.answers)
+        return _checksum([*_tensors(self.codec.encode(self.call.validation.rows)), answers])
 
     def _keep(self, learner: Learner, outcome: Outcome, choice: Choice) -> None:
         """What was learned, as attributes with a trailing underscore."""
@@ -535,6 +555,13 @@ def _take_weights(learner: Learner, before: Any, same_answer: bool) -> int:
     agree = {name: known[name] for name, t in own.items() if name in known and known[name].shape == t.shape}
     learner.load_state_dict(own | agree)
     return len(agree)
+
+
+def _checksum(tensors: list[torch.Tensor]) -> str:
+    digest = hashlib.sha256()
+    for tensor in tensors:
+        digest.update(np.ascontiguousarray(tensor.numpy()).view(np.uint8).data if tensor.numel() else b"")
+    return digest.hexdigest()
 
 
 def _tensors(inputs: tuple[Any, ...]) -> list[torch.Tensor]:

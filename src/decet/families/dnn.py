@@ -13,7 +13,7 @@ BackProp, 1998 (uniform), He et al., 1502.01852 (he).
 
 Differs from the papers:
 1. Category embeddings are trained with 1 % of the entries hidden, so that unseen categories have a meaning.
-2. TabM's heads and adapters are undecayed; its matrices are decayed.
+2. TabM's adapters and biases are undecayed; its matrices and heads are decayed.
 
 Reads tables. Good at: tables of mixed columns from a few hundred rows on, many columns at once, several targets.
 Weak at: a few dozen rows (use logistic regression), images and sequences (use CNN, LSTM, Transformer).
@@ -93,6 +93,7 @@ class DNN:
                 raise BadInput(
                     f"hidden must list the widths of the hidden layers, as (64, 32). Received: {self.hidden!r}."
                 )
+            check_range("the number of widths in hidden", len(self.hidden), 1, 1000)
             for width in self.hidden:
                 check_range("each width in hidden", width, 1, 65536, whole=True)
             object.__setattr__(self, "hidden", tuple(int(w) for w in self.hidden))

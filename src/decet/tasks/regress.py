@@ -93,6 +93,8 @@ class Regressor(Learner):
                 each = F.huber_loss(answers, truth.expand_as(answers), reduction="none")
         if not gaps and weight is None:
             return each.mean()
+        if not gaps and weight is not None:  # of mean 1 over all rows, so a batch of light rows counts little
+            return (each * weight.view(-1, 1, 1)).mean()
         real = (~target.isnan()).to(answers.dtype)
         if weight is not None:
             real = real * weight.view(-1, 1, 1)

@@ -40,7 +40,7 @@ from decet.training.progress import Quiet, Show
 from decet.training.recipe import rate
 
 CHECKPOINT = "checkpoint/state.safetensors"
-SAVE_STEPS = (100, 100)  # a save point comes at an epoch's end, after at least / at most so many steps
+SAVE_STEPS = (100, 100)  # short epochs: a save point at the first end after so many steps; long ones: every so many
 WRITE_SECONDS = 5.0  # checkpoints are written to the disk at most so often
 TRIES = 6  # halvings of the rate before a run that is not finite is given up
 KEPT_BACK = 0.05  # share of a budget kept for what comes after training
@@ -151,6 +151,10 @@ class _Run:
         """Take the plan from the checkpoint, or decide it, once."""
         if saved is not None:
             self.outcome.plan = dict(saved["plan"])
+            if self.outcome.plan["device"] != self.device.type:
+                self.show.say(
+                    f"this run began on {self.outcome.plan['device']}: on {self.device.type} its bits will differ"
+                )
             self.clock.plan = [(0, 0.0, int(self.outcome.plan["steps"]))]
             before = saved["run"]["before"]
             self.initial = copy_tree(self.state()) | {"before": before, "epochs": before}
@@ -301,8 +305,6 @@ class _Run:
             f"the loss of step {step} is not finite{_rows(suspect)}: back to step {self.clock.step}, "
             f"learning rate halved to {scale * (self.recipe.lr or 0):.3g}"
         )
-        # What was learned from the failure is part of the save point, or a resumed run would fail again.
-        self.snapshot["scale"], self.snapshot["failures"] = scale, failures
 
     # ------------------------------------------------------------------------------------------- epochs' ends
 

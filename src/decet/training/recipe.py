@@ -25,7 +25,7 @@ class Recipe:
     steps: steps in all; instead of epochs.
     batch: rows a step.
     lr: peak learning rate.
-    weight_decay: decoupled decay of matrices (not of biases, norms or embeddings).
+    weight_decay: of matrices (not of biases, norms or embeddings): decoupled with adamw, in the gradient with sgd.
     optimizer: "adamw" (Loshchilov & Hutter, 1711.05101) or "sgd" (with Nesterov momentum).
     momentum: of sgd, and the first beta of adamw.
     schedule: "constant", "cosine" (1608.03983), or "flat-cosine" (flat, then a cosine over the last 28 %).
@@ -57,7 +57,8 @@ class Recipe:
     members: int | None = None
 
     def __post_init__(self) -> None:
-        check_whole(self, ("epochs", "steps", "batch", "accumulate", "members"), 1, room="recipe.")
+        check_whole(self, ("epochs", "steps", "batch", "accumulate"), 1, room="recipe.")
+        check_whole(self, ("members",), 1, 1024, room="recipe.")
         check_whole(self, ("patience",), 0, room="recipe.")
         check_range("recipe.lr", self.lr, 1e-12, 100.0)
         check_range("recipe.weight_decay", self.weight_decay, 0.0, 10.0)
