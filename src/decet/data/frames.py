@@ -166,12 +166,11 @@ def _from_path(source: str, name: str) -> pd.DataFrame:
         raise BadInput(
             f"{source!r} has the suffix {suffix!r}; tables are read from {listed(SUFFIXES)} (each also .gz)."
         )
-    raw = _bytes(path)
-    if suffix == ".parquet":
-        return _read_parquet(raw, source)
+    if suffix == ".parquet":  # the bytes are handed over, not kept: a large file is let go once it is parsed
+        return _read_parquet(_bytes(path), source)
     if suffix in (".jsonl", ".ndjson", ".json"):
-        return _read_json(raw, source)
-    return _read_csv(raw, "\t" if suffix == ".tsv" else ",", source)
+        return _read_json(_bytes(path), source)
+    return _read_csv(_bytes(path), "\t" if suffix == ".tsv" else ",", source)
 
 
 def _bytes(path: Path) -> bytes:
@@ -207,7 +206,7 @@ def _read_csv(raw: bytes, separator: str, source: str) -> pd.DataFrame:
     from pyarrow import csv as reader
 
     raw = _check_encoding(raw, source)
-    if not raw.strip():
+    if not raw[:_CHUNK].strip() and not raw.strip():
         raise BadInput(f"{source!r} has no rows: it is empty.")
     header = io.BytesIO(raw).readline().decode("utf-8")
     if separator not in header:  # other common separators, where the usual one is not in the header
@@ -224,6 +223,7 @@ def _read_csv(raw: bytes, separator: str, source: str) -> pd.DataFrame:
         raise BadInput(f"{source!r} cannot be read as a table: {error}.") from error
     if table.num_rows == 0:
         raise BadInput(f"{source!r} has no rows: it holds a header only.")
+    del raw
     table = table.rename_columns([column.strip() for column in table.column_names])
     return _to_pandas(table)
 

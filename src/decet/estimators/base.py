@@ -37,7 +37,7 @@ from decet.training.recipe import Recipe
 Array = NDArray[Any]
 PARTS = ("family", "inputs", "recipe")  # settings that are dataclasses of their own
 CHUNK = 32  # rows a forward pass of predict: fixed, so that an answer does not depend on its neighbours
-BULK = 4096  # rows a forward pass where only metrics matter
+BULK = 1024  # rows a forward pass where only metrics matter
 
 
 class DataWarning(UserWarning):
