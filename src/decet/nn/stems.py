@@ -65,7 +65,9 @@ class Piecewise(nn.Module):
 
     def forward(self, numbers: Tensor) -> Tensor:
         x = numbers.T.unsqueeze(-1)  # (F, B, 1)
-        full = ((x - self.low.unsqueeze(1)) * self.scale.unsqueeze(1)).clamp(0, 1)  # (F, B, bins)
+        full = (
+            (x - self.low.unsqueeze(1)).mul_(self.scale.unsqueeze(1)).clamp_(0, 1)
+        )  # (F, B, bins), the largest tensor
         mixed = torch.baddbmm(self.bias, full, self.mix) + x * self.plain
         return mixed.relu_().transpose(0, 1).flatten(1)  # (B, F * width)
 
