@@ -97,6 +97,19 @@ def test_csv_gaps(write, gap):
     assert frame["n"].dtype == float
 
 
+@pytest.mark.parametrize(
+    ("early", "late", "kind"), [("1", "2.5", "f"), ("1", "", "f"), ("", "7", "f"), ("", "x", "OT"), ("1", "x", "OT")]
+)
+def test_kinds_that_show_late_in_a_long_file(write, early, late, kind):
+    rows = 150_000  # more than the first block, from which kinds are guessed
+    frame = read_table(write("t.csv", "n,pad\n" + f"{early},long-enough\n" * rows + f"{late},end\n"))
+    assert len(frame) == rows + 1
+    assert frame["n"].dtype.kind in kind
+    assert frame["n"].iloc[[0, -1]].tolist() == pytest.approx(
+        [float(v) if v and kind == "f" else v or float("nan") for v in (early, late)], nan_ok=True
+    )
+
+
 def test_ragged_rows_are_named_by_line(write):
     path = write("t.csv", "a,b\n1,2\n3\n")
     refused(path, f"line 3 of {path!r} has 1 values, the header has 2 columns.")

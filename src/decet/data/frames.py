@@ -14,9 +14,9 @@ import json
 import sys
 import zlib
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO, NamedTuple, cast
 
 import numpy as np
 import pandas as pd
@@ -26,6 +26,8 @@ from decet.errors import BadInput, Unsupported, listed, suggest
 
 SUFFIXES = (".csv", ".tsv", ".txt", ".parquet", ".jsonl", ".ndjson", ".json")
 _CHUNK = 1 << 22  # bytes decoded at a time while the encoding is checked
+_PACK = 100_000  # rows of a stream that are brought together
+_MARK = "\ufeff"  # the byte order mark that some programs write first
 
 
 def read_table(source: Any, *, name: str = "X") -> pd.DataFrame | sparse.csr_matrix:
@@ -153,7 +155,8 @@ def _from_rows(rows: Sequence[Any], name: str) -> pd.DataFrame:
 
 def _from_path(source: str, name: str) -> pd.DataFrame:
     if source == "-":
-        return _read_csv(sys.stdin.buffer.read(), ",", "standard input")
+        raw = sys.stdin.buffer.read()
+        return _read_csv(lambda: io.BytesIO(raw), ",", "standard input")
     path = Path(source).expanduser()
     suffixes = [part.lower() for part in path.suffixes]
     suffix = suffixes[-2] if suffixes[-1:] == [".gz"] and len(suffixes) > 1 else (suffixes[-1:] or [""])[0]
@@ -166,71 +169,129 @@ def _from_path(source: str, name: str) -> pd.DataFrame:
         raise BadInput(
             f"{source!r} has the suffix {suffix!r}; tables are read from {listed(SUFFIXES)} (each also .gz)."
         )
-    if suffix == ".parquet":  # the bytes are handed over, not kept: a large file is let go once it is parsed
-        return _read_parquet(_bytes(path), source)
+    if suffix == ".parquet":
+        return _read_parquet(path, source)
     if suffix in (".jsonl", ".ndjson", ".json"):
         return _read_json(_bytes(path), source)
-    return _read_csv(_bytes(path), "\t" if suffix == ".tsv" else ",", source)
+    return _read_csv(lambda: _opened(path), "\t" if suffix == ".tsv" else ",", source)
+
+
+def _opened(path: Path) -> BinaryIO:
+    """The file's bytes, unpacked while they are read."""
+    try:
+        return cast(BinaryIO, gzip.open(path)) if path.suffix.lower() == ".gz" else path.open("rb")
+    except OSError as error:
+        raise _unreadable(path, error) from error
 
 
 def _bytes(path: Path) -> bytes:
     try:
-        raw = path.read_bytes()
-        return gzip.decompress(raw) if path.suffix.lower() == ".gz" else raw
-    except OSError as error:  # gzip.BadGzipFile is an OSError too
-        raise BadInput(f"{str(path)!r} cannot be read: {error}.") from error
-    except (EOFError, zlib.error) as error:
-        raise BadInput(f"{str(path)!r} is cut short or damaged: {error}.") from error
+        with _opened(path) as file:
+            return file.read()
+    except (OSError, EOFError, zlib.error) as error:
+        raise _unreadable(path, error) from error
 
 
-def _check_encoding(raw: bytes, source: str) -> bytes:
-    """The bytes without a byte order mark, known to be UTF-8; the text itself is never held as a whole."""
-    raw = raw.removeprefix(codecs.BOM_UTF8)
+def _unreadable(path: Any, error: Exception) -> BadInput:
+    if isinstance(error, OSError):  # gzip.BadGzipFile is an OSError too
+        return BadInput(f"{str(path)!r} cannot be read: {error}.")
+    return BadInput(f"{str(path)!r} is cut short or damaged: {error}.")
+
+
+class _Text(NamedTuple):
+    """What a look through a text found: its first line, whether it has a quotation mark, whether it is empty."""
+
+    header: str
+    quoted: bool
+    blank: bool
+
+
+def _look_through(file: BinaryIO, source: str) -> _Text:
+    """Read the bytes once, piece by piece; raises BadInput where they are not UTF-8."""
     decoder = codecs.getincrementaldecoder("utf-8")()
-    for start in range(0, max(len(raw), 1), _CHUNK):
-        before = len(decoder.getstate()[0])  # bytes of a character begun in the chunk before
+    header, at, line, quoted, blank, ended = "", 0, 1, False, True, False
+    while not ended:
+        piece = file.read(_CHUNK)
+        ended = not piece
+        before = len(decoder.getstate()[0])  # bytes of a character begun in the piece before
         try:
-            decoder.decode(raw[start : start + _CHUNK], final=start + _CHUNK >= len(raw))
+            text = decoder.decode(piece, final=ended)
         except UnicodeDecodeError as error:
-            at = start - before + error.start
-            line = raw.count(b"\n", 0, at) + 1
+            line += piece.count(b"\n", 0, max(0, error.start - before))
             raise BadInput(
-                f"{source!r} is not UTF-8 text: byte 0x{raw[at]:02x} at offset {at:,} (line {line:,}). "
-                "Save it again as UTF-8."
+                f"{source!r} is not UTF-8 text: byte 0x{error.object[error.start]:02x} at offset "
+                f"{at - before + error.start:,} (line {line:,}). Save it again as UTF-8."
             ) from error
-    return raw
+        if at == 0:
+            header = text.removeprefix(_MARK).split("\n", 1)[0]
+        at += len(piece)
+        line += piece.count(b"\n")
+        quoted = quoted or b'"' in piece
+        blank = blank and not text.removeprefix(_MARK).strip()
+    return _Text(header, quoted, blank)
 
 
-def _read_csv(raw: bytes, separator: str, source: str) -> pd.DataFrame:
+def _read_csv(opened: Callable[[], BinaryIO], separator: str, source: str) -> pd.DataFrame:
+    """opened: gives the bytes from their begin; they are read twice, and never held as a whole."""
     import pyarrow as pa
-    from pyarrow import csv as reader
 
-    raw = _check_encoding(raw, source)
-    if not raw[:_CHUNK].strip() and not raw.strip():
-        raise BadInput(f"{source!r} has no rows: it is empty.")
-    header = io.BytesIO(raw).readline().decode("utf-8")
-    if separator not in header:  # other common separators, where the usual one is not in the header
-        separator = max("\t;|,", key=header.count)
-    absent = [*reader.ConvertOptions().null_values, "None", "?"]  # "?" as in the UCI collection
     try:
-        table = reader.read_csv(
-            pa.BufferReader(raw),
-            parse_options=reader.ParseOptions(delimiter=separator, newlines_in_values=b'"' in raw),
-            convert_options=reader.ConvertOptions(strings_can_be_null=True, null_values=absent),
-        )
+        with opened() as file:
+            text = _look_through(file, source)
+    except (OSError, EOFError, zlib.error) as error:
+        raise _unreadable(source, error) from error
+    if text.blank:
+        raise BadInput(f"{source!r} has no rows: it is empty.")
+    if separator not in text.header:  # other common separators, where the usual one is not in the header
+        separator = max("\t;|,", key=text.header.count)
+    try:
+        table = _parsed(opened, separator, text.quoted)
     except pa.ArrowInvalid as error:
-        _raise_ragged(raw, separator, source)
+        _raise_ragged(opened, separator, source)
         raise BadInput(f"{source!r} cannot be read as a table: {error}.") from error
     if table.num_rows == 0:
         raise BadInput(f"{source!r} has no rows: it holds a header only.")
-    del raw
-    table = table.rename_columns([column.strip() for column in table.column_names])
+    table = table.rename_columns([column.strip() for column in table.column_names])  # no second name: it is used up
     return _to_pandas(table)
 
 
-def _raise_ragged(raw: bytes, separator: str, source: str) -> None:
+def _parsed(opened: Callable[[], BinaryIO], separator: str, quoted: bool) -> Any:
+    """The bytes as an arrow table, the kind of each column found.
+
+    Read as a stream, kinds taken from the first block, where they hold for all blocks: they are then what a look at all
+    rows finds, in a third of the memory. Where they do not hold, arrow reads everything before it decides.
+    """
+    import pyarrow as pa
+    from pyarrow import csv as reader
+
+    absent = [*reader.ConvertOptions().null_values, "None", "?"]  # "?" as in the UCI collection
+    parse = reader.ParseOptions(delimiter=separator, newlines_in_values=quoted)
+    convert = reader.ConvertOptions(strings_can_be_null=True, null_values=absent)
+    try:
+        with opened() as file, reader.open_csv(file, parse_options=parse, convert_options=convert) as stream:
+            return _packed(stream)
+    except pa.ArrowInvalid:
+        with opened() as file:
+            return reader.read_csv(file, parse_options=parse, convert_options=convert)
+
+
+def _packed(stream: Any) -> Any:
+    """All batches of a stream, brought together while they come: many small pieces would waste as much again."""
+    import pyarrow as pa
+
+    tables: list[Any] = [stream.schema.empty_table()]
+    batches: list[Any] = []
+    for batch in stream:
+        batches.append(batch)
+        if sum(map(len, batches)) >= _PACK:
+            tables.append(pa.Table.from_batches(batches).combine_chunks())
+            batches.clear()
+    return pa.concat_tables([*tables, pa.Table.from_batches(batches, stream.schema)])
+
+
+def _raise_ragged(opened: Callable[[], BinaryIO], separator: str, source: str) -> None:
     """Read again slowly, to name the line that has too few or too many values."""
-    rows = csv.reader(io.TextIOWrapper(io.BytesIO(raw), encoding="utf-8", newline=""), delimiter=separator)
+    rows = csv.reader(io.TextIOWrapper(opened(), encoding="utf-8-sig", newline=""), delimiter=separator)
     width = len(next(rows))
     for row in rows:
         if row and len(row) != width:
@@ -240,24 +301,31 @@ def _raise_ragged(raw: bytes, separator: str, source: str) -> None:
 
 
 def _to_pandas(table: Any) -> pd.DataFrame:
-    """An arrow table as a frame; a column without any value is float NaN, dates are datetimes."""
+    """An arrow table as a frame; a column without any value is float NaN, dates are datetimes. The table is used up."""
+    import pyarrow as pa
+
     frame = table.to_pandas(date_as_object=False, split_blocks=True, self_destruct=True)
+    pa.default_memory_pool().release_unused()
     empty = [column for column, dtype in frame.dtypes.items() if dtype.kind == "O" and frame[column].isna().all()]
     return frame.astype(dict.fromkeys(empty, "float64")) if empty else frame
 
 
-def _read_parquet(raw: bytes, source: str) -> pd.DataFrame:
+def _read_parquet(path: Path, source: str) -> pd.DataFrame:
     import pyarrow as pa
+    from pyarrow import parquet
 
+    packed = path.suffix.lower() == ".gz"
     try:
-        return pd.read_parquet(io.BytesIO(raw))
+        table = parquet.ParquetFile(pa.BufferReader(_bytes(path)) if packed else path).read()
     except (pa.ArrowException, OSError, ValueError) as error:
         raise BadInput(f"{source!r} is not a Parquet file: {error}.") from error
+    return _to_pandas(table)
 
 
 def _read_json(raw: bytes, source: str) -> pd.DataFrame:
     """JSON lines, one object a row; a file that is one array of objects is taken too."""
-    text = _check_encoding(raw, source).decode("utf-8")
+    _look_through(io.BytesIO(raw), source)
+    text = raw.decode("utf-8-sig")
     if text.lstrip()[:1] == "[":
         records = _json(text, source, "")
         if not isinstance(records, list) or not all(isinstance(record, dict) for record in records):

@@ -561,15 +561,18 @@ def answers_of(learner: Learner, inputs: tuple[Any, ...], device: torch.device, 
     """The learner's answers to encoded rows, chunk by chunk; the last chunk is padded to the same size."""
     count = len(inputs[0])
     learner.eval()
-    parts = []
+    answers = torch.empty(0)  # filled in place: pieces kept between large passing tensors would hold the heap open
     with torch.inference_mode():
         for begin in range(0, count, chunk):
             index = torch.arange(begin, min(begin + chunk, count))
             part = inputs if len(index) == count else taken(inputs, index)
             if chunk == CHUNK:
                 part = padded(part, chunk)
-            parts.append(learner.predict(moved(part, device))[: len(index)].cpu())
-    return torch.cat(parts).numpy()
+            answer = learner.predict(moved(part, device))[: len(index)]
+            if begin == 0:
+                answers = torch.empty(count, *answer.shape[1:], dtype=answer.dtype)
+            answers[begin : begin + len(index)] = answer
+    return answers.numpy()
 
 
 def changed(settings: Any, part: str, changes: Mapping[str, Any]) -> Any:

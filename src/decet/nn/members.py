@@ -47,8 +47,8 @@ class MemberHead(nn.Module):
         self.bias.undecayed = True  # type: ignore[attr-defined]
 
     def forward(self, x: Tensor) -> Tensor:
-        if x.shape[1] == 1 and len(self.weight) == 1:
-            return torch.addmm(self.bias[0], x[:, 0], self.weight[0]).unsqueeze(1)
+        if x.shape[1] == 1 and len(self.weight) == 1:  # squeezed, not indexed: the gradient of an index is a copy
+            return torch.addmm(self.bias.squeeze(0), x.squeeze(1), self.weight.squeeze(0)).unsqueeze(1)
         return torch.baddbmm(self.bias, x.transpose(0, 1), self.weight).transpose(0, 1)  # (B, M, outputs)
 
 

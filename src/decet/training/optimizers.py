@@ -69,7 +69,8 @@ class _Group:
         self.parameters: list[Tensor] = list(parameters)
         self.decay = decay
         self.momentum = 0.9 if recipe.momentum is None else recipe.momentum
-        self.counts = [torch.zeros((), device=p.device) for p in parameters]  # steps of each parameter
+        self.steps = torch.zeros(len(parameters), device=parameters[0].device)  # of each parameter
+        self.counts = list(self.steps.unbind())  # views of it, as the fused kernels take them
         self.moments = [[torch.zeros_like(p) for p in parameters] for _ in range(self.kinds)]
 
     kinds = 1
@@ -84,16 +85,22 @@ class _Group:
         active = [self.parameters[i] for i in used]
         return active, [grads[i] for i in used], moments, [self.counts[i] for i in used]  # type: ignore[misc]
 
+    def _count(self, counts: list[Tensor]) -> None:
+        """One more step of each: a single call where all move."""
+        if counts is self.counts:
+            self.steps.add_(1.0)
+        else:
+            torch._foreach_add_(counts, 1.0)
+
     def step(self, lr: float) -> None:
         raise TypeError(f"{type(self).__name__} has no step")
 
     def state(self) -> dict[str, Any]:
         named = {f"{k}.{i}": m for k, moment in enumerate(self.moments) for i, m in enumerate(moment)}
-        return {"counts": torch.stack(self.counts), **named}
+        return {"counts": self.steps, **named}
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        for count, saved in zip(self.counts, state["counts"], strict=True):
-            count.copy_(saved)
+        self.steps.copy_(state["counts"])
         for k, moment in enumerate(self.moments):
             for i, m in enumerate(moment):
                 m.copy_(state[f"{k}.{i}"])  # into the parameter's own layout: fused kernels silently need it
@@ -118,7 +125,7 @@ class _AdamW(_Group):
             "maximize": False,
         }
         if hasattr(torch, "_fused_adamw_"):
-            torch._foreach_add_(counts, 1.0)
+            self._count(counts)
             torch._fused_adamw_(parameters, grads, first, second, [], counts, **options)
         else:
             adamw(parameters, grads, first, second, [], counts, foreach=True, **options)
@@ -143,4 +150,4 @@ class _SGD(_Group):
             nesterov=self.momentum > 0,
             maximize=False,
         )
-        torch._foreach_add_(counts, 1.0)
+        self._count(counts)
