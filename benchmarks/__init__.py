@@ -8,6 +8,7 @@
     dnn.py           the works of the family DNN: training speed and Adult's quality
     costs.py         memory of a fit, one-row latency, start-up
     folds.py         small tables against scikit-learn's learners
+    kills.py         real kill -9, and what resumes
 
 Run from the repository's root. Peers are optional: `pip install -c constraints.txt -e ".[bench]"`. Needs Linux (/proc).
 """

@@ -34,7 +34,7 @@ def test_every_peer_meets_decet_at_its_own_batch_three_times() -> None:
 
 def test_every_work_has_a_name_and_a_key_of_its_own() -> None:
     names = [work.name for work in dnn.WORKS]
-    assert names == ["speed-adult", "speed-made", "adult", "memory", "latency", "startup", "tables"]
+    assert names == ["speed-adult", "speed-made", "adult", "memory", "latency", "startup", "tables", "kills"]
     for quick in (False, True):
         keys = [job.key for work in dnn.WORKS for job in work.jobs(quick, 3)]
         assert len(set(keys)) == len(keys)
