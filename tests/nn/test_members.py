@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import pytest
 import torch
 import torch.nn.functional as F
 from torch import nn
 
 from decet.contracts import Body, Features
-from decet.nn.members import Ensemble, MemberHead, MemberLinear
+from decet.nn.members import Ensemble, MemberHead, MemberLinear, head_of
 
 
 def _randomised(layer: nn.Module) -> nn.Module:
@@ -50,13 +49,19 @@ def test_adapters_are_not_decayed_and_the_shared_matrix_is():
     assert {n for n, p in head.named_parameters() if getattr(p, "undecayed", False)} == {"bias"}
 
 
-@pytest.mark.parametrize("members", [1, 4])
-def test_member_head_equals_a_linear_layer_a_member(members):
-    head, x = _randomised(MemberHead(5, 3, members)), torch.randn(7, members, 5)
+def test_member_head_equals_a_linear_layer_a_member():
+    head, x = _randomised(head_of(5, 3, members=4)), torch.randn(7, 4, 5)
     out = head(x)
-    assert out.shape == (7, members, 3)
-    for m in range(members):
+    assert out.shape == (7, 4, 3)
+    for m in range(4):
         torch.testing.assert_close(out[:, m], F.linear(x[:, m], head.weight[m].T, head.bias[m, 0]))
+
+
+def test_the_head_of_one_network_is_a_linear_layer_that_starts_without_preference():
+    head = head_of(5, 3, members=1)
+    assert isinstance(head, nn.Linear)
+    assert head(torch.randn(7, 1, 5)).shape == (7, 1, 3)
+    assert not head.bias.any()
 
 
 class _Line(Body):

@@ -35,7 +35,8 @@ def _classifier(spec: LabelSpec, members: int = 1, smoothing: float = 0.0, extra
     """A classifier whose logits are its inputs (B, M, sum K)."""
     width = sum(spec.classes)
     learner = Classifier(_Given(width, members, extras), spec, members, smoothing)
-    learner.head.weight.data = torch.eye(width).expand(members, -1, -1).clone()
+    eye = torch.eye(width)
+    learner.head.weight.data = eye if members == 1 else eye.expand(members, -1, -1).clone()
     return learner
 
 
@@ -390,5 +391,5 @@ def test_questions_that_cannot_be_asked(make, sentence):
 def test_the_learner_has_a_head_of_the_specs_width():
     learner = Classify(label_smoothing=0.2).learner(_Given(7), COLUMNS, members=1)
     assert isinstance(learner, nn.Module)
-    assert learner.head.weight.shape == (1, 7, 5)
+    assert learner.head.weight.shape == (5, 7)
     assert learner.smoothing == 0.2

@@ -25,7 +25,8 @@ class _Given(Body):
 def _regressor(count: int, kind: str = "squared", members: int = 1, extras=None) -> Regressor:
     """A regressor whose answers are its inputs (B, M, J)."""
     learner = Regress(loss=kind).learner(_Given(count, members, extras), NumberSpec(count), members)
-    learner.head.weight.data = torch.eye(count).expand(members, -1, -1).clone()
+    eye = torch.eye(count)
+    learner.head.weight.data = eye if members == 1 else eye.expand(members, -1, -1).clone()
     return learner
 
 

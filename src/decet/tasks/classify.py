@@ -26,7 +26,7 @@ from torch import Tensor
 
 from decet.contracts import Batch, Body, LabelSpec, Learner, Loss
 from decet.errors import BadInput, check_range
-from decet.nn.members import MemberHead
+from decet.nn.members import head_of
 
 Array = NDArray[Any]
 
@@ -130,7 +130,7 @@ class Classifier(Learner):
     def __init__(self, body: Body, spec: LabelSpec, members: int, smoothing: float):
         super().__init__()
         self.body, self.spec, self.smoothing = body, spec, smoothing
-        self.head = MemberHead(body.summary_width, sum(spec.classes), members)
+        self.head = head_of(body.summary_width, sum(spec.classes), members)
         self.register_buffer("temperature", torch.ones(()))
 
     def loss(self, batch: Batch, phase: str) -> Loss:

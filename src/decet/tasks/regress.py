@@ -22,7 +22,7 @@ from torch import Tensor
 
 from decet.contracts import Batch, Body, Learner, Loss, NumberSpec
 from decet.errors import check_choice
-from decet.nn.members import MemberHead
+from decet.nn.members import head_of
 
 Array = NDArray[Any]
 LOSSES = ("squared", "absolute", "huber")
@@ -70,7 +70,7 @@ class Regressor(Learner):
     def __init__(self, body: Body, spec: NumberSpec, members: int, kind: str):
         super().__init__()
         self.body, self.spec, self.kind = body, spec, kind
-        self.head = MemberHead(body.summary_width, spec.count, members)
+        self.head = head_of(body.summary_width, spec.count, members)
 
     def loss(self, batch: Batch, phase: str) -> Loss:
         features = self.body(batch.inputs)

@@ -33,6 +33,7 @@ from decet.contracts import Batch, Clock, Learner, Stage
 from decet.errors import BadInput, Diverged, listed
 from decet.settings import joined
 from decet.training.average import Average
+from decet.training.backward import backward
 from decet.training.checkpoint import copy_tree, read_tree, write_tree
 from decet.training.optimizers import Optimizer
 from decet.training.precision import autocast, resolve
@@ -260,7 +261,7 @@ class _Run:
                 return False
             if share < 1.0:
                 total = total * share
-            total.backward() if self.covers else total.backward(inputs=phase.parameters)
+            backward(total, () if self.covers else phase.parameters)
             if due:
                 optimizer.step(rate(recipe, clock.progress) * self.scale)
                 optimizer.clear()
