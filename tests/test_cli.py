@@ -211,7 +211,7 @@ def test_a_file_of_the_users_own_is_never_replaced(run: Run) -> None:
     assert done == (
         2,
         "",
-        "decet: project holds a README.md of your own, which a model would replace. Choose another --out.\n",
+        "decet: project holds a README.md of your own, which a model would replace. Choose another folder.\n",
     )
     assert Path("project", "README.md").read_text() == "mine"
 

@@ -4,7 +4,7 @@
     weights.safetensors   every tensor that was learned
     golden.safetensors    made-up inputs and the outputs they gave, replayed by `decet verify`
     README.md             the model card
-    history.jsonl         one JSON object an epoch
+    history.jsonl         one JSON object an epoch of each stage: cross-fitting's folds, then the training kept
 
 A folder is material from strangers. Reading it runs no code, follows no link and no path, and believes no size:
 whatever does not hold together is refused with a sentence (`BadInput`) before anything is built from it.
@@ -48,7 +48,7 @@ from decet.errors import BadInput, listed, suggest
 FORMAT = 1
 FILES = ("model.json", "weights.safetensors", "golden.safetensors", "README.md", "history.jsonl")  # the closed list
 
-_MOST_BYTES = {"model.json": 32_000_000, "README.md": 4_000_000, "history.jsonl": 32_000_000}
+_MOST_BYTES = {"model.json": 32_000_000, "README.md": 4_000_000, "history.jsonl": 192_000_000}  # some 10^6 epochs
 _MOST_HEADER_BYTES = 16_000_000  # of a safetensors file
 _DEPTH = 64  # levels of nesting in JSON
 _DIGITS = 40  # of a whole number in JSON

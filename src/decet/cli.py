@@ -98,7 +98,7 @@ def _fit(arguments: list[str]) -> int:
 def _is_finished(out: Path, resume: bool, overwrite: bool) -> bool:
     """Refuse a folder that holds another run before any data are read; whether there is nothing left to do."""
     from decet.artifact import read, unpack
-    from decet.estimators.fitting import CROSSFIT, check_free
+    from decet.estimators.folders import CROSSFIT, check_free
     from decet.training.loop import CHECKPOINT
 
     check_free(out, resume=resume, overwrite=overwrite)

@@ -36,6 +36,15 @@ def classifier(**settings) -> TableClassifier:
     return TableClassifier(SMALL, **{"recipe": QUICK, **settings})
 
 
+def kept(model) -> list[dict]:
+    """The records of the training that is kept, without those of cross-fitting's folds."""
+    return [record for record in model.history_ if record["stage"] == "train"]
+
+
+def untimed(history) -> list[dict]:
+    return [{name: value for name, value in record.items() if name != "seconds"} for record in history]
+
+
 def same_weights(one, other) -> bool:
     a, b = one.learner_.state_dict(), other.learner_.state_dict()
     return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
@@ -208,7 +217,7 @@ def test_cross_fitting_chooses_the_epochs_where_the_user_does_not():
     recipe = Recipe(members=1, lr=0.03, batch=16)
     model = TableClassifier(EAGER, recipe=recipe).fit(X, noise)
     planned = model.row[0].advise(model.codec_.spec, 80)[1].epochs
-    assert model.recipe_.epochs == len(model.history_) == model.provenance_["best_epoch"]
+    assert model.recipe_.epochs == len(kept(model)) == model.provenance_["best_epoch"]
     assert model.recipe_.epochs < planned / 2  # learning noise by heart soon makes things worse
     assert classifier().fit(X, Y).recipe_.epochs == QUICK.epochs
 
@@ -358,13 +367,26 @@ def test_a_sparse_table_stays_sparse():
 def test_what_was_learned_stands_in_attributes():
     model = classifier().fit(pd.DataFrame(X, columns=list("abcd")).assign(y=Y), "y")
     assert model.target_names_ == ("y",)
-    assert [record["epoch"] for record in model.history_] == [1, 2, 3]
+    assert [record["epoch"] for record in kept(model)] == [1, 2, 3]
     assert model.plan_["precision"] == "fp32"
     assert model.provenance_["rows"] == 80
     assert model.provenance_["data"] == "a data frame"
     assert len(model.provenance_["fingerprint"]) == 64
     assert (model.interrupted_, model.taken_) == (False, 0)
     assert set(model.metrics_) == set(model.evaluate(X, Y))
+
+
+def test_the_history_holds_the_folds_with_their_validation_then_the_training_kept():
+    model = classifier().fit(X, Y)
+    stages = [*(f"fold {number} of 5" for number in range(1, 6)), "train"]
+    assert [(r["stage"], r["epoch"]) for r in model.history_] == [(s, e) for s in stages for e in (1, 2, 3)]
+    assert all(("log_loss" in record) == (record["stage"] != "train") for record in model.history_)
+    last = [record["log_loss"] for record in model.history_ if record["epoch"] == 3 and record["stage"] != "train"]
+    assert np.mean(last) == pytest.approx(model.metrics_["log_loss"], rel=1e-5)  # 16 rows each
+
+
+def test_rows_set_aside_leave_one_stage_in_the_history(large):
+    assert [(r["stage"], r["epoch"]) for r in classifier().fit(X, Y).history_] == [("train", e) for e in (1, 2, 3)]
 
 
 def test_equal_data_have_equal_fingerprints():
@@ -388,7 +410,7 @@ def test_on_epoch_sees_the_final_fit_and_may_stop_it():
         X, Y, on_epoch=lambda record: told.append(record) or len(told) == 4
     )
     assert [record["epoch"] for record in told] == [1, 2, 3, 4]
-    assert len(model.history_) == 4
+    assert len(kept(model)) == 4
     assert {record["stage"] for record in told} == {"train"}
 
 
@@ -407,7 +429,7 @@ def test_a_fit_may_go_on_from_a_saved_model(before):
     folder, model = before
     fresh, further = classifier().fit(X, Y), classifier().fit(X, Y, start=folder)
     assert further.taken_ == len(model.learner_.state_dict()) - 1  # all but the temperature
-    assert further.history_[0]["loss"] < fresh.history_[0]["loss"] - 0.05
+    assert kept(further)[0]["loss"] < kept(fresh)[0]["loss"] - 0.05
     assert further.score(X, Y) > 0.8
 
 
@@ -503,7 +525,7 @@ def test_a_run_that_broke_off_ends_with_the_same_bits(size, tmp_path, monkeypatc
     for name in ("weights.safetensors", "golden.safetensors"):
         assert (tmp_path / "run" / name).read_bytes() == (tmp_path / "unbroken" / name).read_bytes()
     assert resumed.metrics_ == unbroken.metrics_
-    assert [r["loss"] for r in resumed.history_] == [r["loss"] for r in unbroken.history_]
+    assert untimed(resumed.history_) == untimed(unbroken.history_) == untimed(decet.load(tmp_path / "run").history_)
     assert not (tmp_path / "run" / "checkpoint").exists()
 
 
@@ -513,6 +535,21 @@ def test_cross_fitting_that_was_done_is_not_done_again(tmp_path, spy):
     done = len(spy.trained)
     classifier().fit(X, Y, out=tmp_path, resume=True)
     assert len(spy.trained) == done + 1
+
+
+def test_records_of_folds_survive_a_run_that_was_interrupted_and_resumed(tmp_path, monkeypatch):
+    monkeypatch.setattr(loop, "WRITE_SECONDS", 0.0)
+    monkeypatch.setattr(loop, "SAVE_STEPS", (1, 500))
+
+    def interrupt(record) -> None:
+        if record["epoch"] == 2:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    with pytest.warns(DataWarning, match="^training was interrupted"):
+        classifier().fit(X, Y, out=tmp_path, on_epoch=interrupt)
+    assert len(decet.load(tmp_path).history_) == 5 * 3 + 2
+    resumed = classifier().fit(X, Y, out=tmp_path, resume=True)
+    assert untimed(resumed.history_) == untimed(classifier().fit(X, Y).history_)
 
 
 def test_a_run_split_by_order_is_resumed(tmp_path):
@@ -606,6 +643,7 @@ def test_an_interrupt_while_cross_fitting_ends_the_fit_with_the_network_so_far(s
         model = classifier(recipe=Recipe(epochs=20_000, members=1)).fit(X, Y, show=shown)
     assert shown.pressed
     assert len(spy.trained) == 1
+    assert {record["stage"] for record in model.history_} == {"fold 1 of 5"}
     assert time.monotonic() - started < 20
     assert model.interrupted_
     assert model.provenance_["interrupted"]
@@ -648,8 +686,9 @@ def test_a_fold_whose_training_goes_back_still_has_one_answer_an_epoch(monkeypat
         return found
 
     monkeypatch.setattr(fitting._Fit, "_fold", counted)
-    classifier(recipe=recipe).fit(X, Y)
+    model = classifier(recipe=recipe).fit(X, Y)
     assert epochs == [6] * 5
+    assert [record["epoch"] for record in model.history_] == [1, 2, 3, 4, 5, 6] * 6
 
 
 def test_two_fits_into_one_folder_at_once_are_refused(tmp_path):
@@ -688,7 +727,7 @@ def test_the_classic_network_is_one_line():
     network = DNN(hidden=(64, 32), activation="relu", dropout=0)
     model = TableClassifier(network, recipe=Recipe(members=1, epochs=2)).fit(X, np.arange(len(X)) % 3)
     shapes = [tuple(p.shape) for p in model.learner_.parameters()]
-    assert shapes == [(64, 4), (64,), (32, 64), (32,), (1, 32, 3), (1, 1, 3)]
+    assert shapes == [(64, 4), (64,), (32, 64), (32,), (3, 32), (3,)]
     assert [type(layer.activation) for layer in model.learner_.body.layers] == [nn.ReLU, nn.ReLU]
 
 

@@ -160,6 +160,25 @@ def test_a_model_goes_in_the_place_of_another(folder, tmp_path):
     np.testing.assert_array_equal(decet.load(folder).predict(rows), other.predict(rows))
 
 
+@pytest.mark.parametrize("name", [name for name in artifact.FILES if name != "model.json"])
+def test_saving_never_replaces_a_file_of_the_users_own(name, model, tmp_path):
+    (tmp_path / name).write_text("mine")
+    with pytest.raises(BadInput) as caught:
+        model.save(tmp_path)
+    assert str(caught.value) == (
+        f"{tmp_path} holds a {name} of your own, which a model would replace. Choose another folder."
+    )
+    assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [(name, "mine")]
+
+
+def test_other_files_of_the_users_stay_beside_the_model(model, tmp_path):
+    (tmp_path / "notes.md").write_text("mine")
+    model.save(tmp_path)
+    model.save(tmp_path)
+    assert (tmp_path / "notes.md").read_text() == "mine"
+    assert decet.verify(tmp_path)
+
+
 def test_model_json_holds_names_settings_and_provenance_and_nothing_of_the_rows(folder, model):
     written = json.loads((folder / "model.json").read_text())
     assert written["estimator"] == "TableClassifier"
@@ -399,8 +418,7 @@ def test_weights_of_another_type_are_refused(folder):
     with pytest.raises(BadInput) as caught:
         decet.load(folder)
     assert str(caught.value) == (
-        "the weights do not fit the settings: head.bias must be (1, 1, 2) torch.float32. "
-        "Found: (1, 1, 2) torch.float64."
+        "the weights do not fit the settings: head.bias must be (2,) torch.float32. Found: (2,) torch.float64."
     )
 
 

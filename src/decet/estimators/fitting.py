@@ -30,11 +30,12 @@ from decet.data.splits import folds, split
 from decet.data.targets import LabelCodec, NumberCodec, check_learnable, fit_labels, fit_numbers
 from decet.errors import BadInput, check_range, listed, suggest
 from decet.estimators.base import BULK, Cell, DataWarning, Estimator, Given, answers_of
+from decet.estimators.folders import CROSSFIT, check_free
 from decet.settings import joined
 from decet.tasks.classify import Classifier, Classify
 from decet.tensors import Sparse
 from decet.training.checkpoint import read_tree, write_tree
-from decet.training.loop import CHECKPOINT, OnEpoch, Outcome, train
+from decet.training.loop import OnEpoch, Outcome, train
 from decet.training.progress import Part, Quiet, Show
 from decet.training.recipe import FALLBACK, Recipe
 
@@ -44,7 +45,6 @@ FOLDS = 5
 GIVEN_PATIENCE = 20  # epochs, where the user gives validation rows and the cell has no patience
 FOLD_PATIENCE = 25  # epochs without a better score after which a fold stops
 FEWEST = 25  # rows below which not even cross-fitting is worth its noise
-CROSSFIT = "checkpoint/crossfit.safetensors"
 
 
 @dataclass
@@ -103,6 +103,7 @@ class _Fit:
         self.device = estimator._device()
         self.seed = int(estimator.seed)
         self.notes: list[str] = []
+        self.records: list[dict[str, Any]] = []  # an epoch each: of the folds, then of the fit that is kept
         self.copies: Array | None = None  # groups of equal rows, where they were looked for
         self.count = given.rows.shape[0]
         self.before = None if call.start is None else _loaded(call.start)
@@ -319,6 +320,7 @@ class _Fit:
             on_epoch=self.call.on_epoch,
             show=self.call.show if choice.answers is None else Part(self.call.show, FOLDS, FOLDS + 1),
         )
+        self.records += outcome.history
         return learner, outcome
 
     def _same_answer(self) -> bool:
@@ -365,6 +367,7 @@ class _Fit:
         if self.call.resume and path is not None and path.exists():
             saved = read_tree(path)
             if saved["identity"] == identity:
+                self.records += saved["records"]
                 answers, target = saved["answers"].numpy(), self.target.numpy()[saved["rows"].numpy()]
                 return Choice(saved["epochs"], answers, target, self._metrics(answers, target))
             differ = [name for name in identity if saved["identity"].get(name) != identity[name]]
@@ -394,7 +397,7 @@ class _Fit:
         epochs = None if said else best + 1
         if path is not None:
             tensors = {"rows": torch.from_numpy(held_rows), "answers": torch.from_numpy(answers)}
-            write_tree(path, {"identity": identity, "epochs": epochs, **tensors})
+            write_tree(path, {"identity": identity, "epochs": epochs, "records": self.records, **tensors})
         return Choice(epochs, answers, target, self._metrics(answers, target))
 
     def _fold(
@@ -433,6 +436,7 @@ class _Fit:
             on_epoch=hopeless,
             show=Part(self.call.show, number, FOLDS + 1),
         )
+        self.records += outcome.history
         if not outcome.interrupted:
             return scores, answers, None
         self.codec, self.family, self.recipe, self.taken = codec, family, recipe, 0
@@ -492,7 +496,7 @@ class _Fit:
         estimator.codec_, estimator.answer_ = self.codec, self.answer
         estimator.target_names_ = self.given.targets
         estimator.family_, estimator.recipe_ = self.family, self.recipe
-        estimator.history_, estimator.plan_ = outcome.history, outcome.plan
+        estimator.history_, estimator.plan_ = self.records, outcome.plan
         estimator.metrics_ = choice.metrics
         estimator.warnings_ = self.notes
         estimator.interrupted_ = outcome.interrupted
@@ -512,23 +516,6 @@ class _Fit:
             estimator.classes_ = classes[0] if len(classes) == 1 else classes
         if outcome.interrupted:
             warnings.warn("training was interrupted; the best weights so far are kept.", DataWarning, stacklevel=6)
-
-
-def check_free(out: Path, *, resume: bool, overwrite: bool) -> None:
-    """Refuse a folder that holds another run, unless that run is resumed or its place may be taken.
-
-    Nothing of an old run is removed here: checkpoint and model are replaced, each whole, when there are new ones.
-    """
-    if resume and overwrite:
-        raise BadInput("resume and overwrite exclude each other: go on with the run, or begin anew.")
-    if out.exists() and not out.is_dir():
-        raise BadInput(f"{out} is a file, not a folder. Choose another --out.")
-    held = [name for name in ("model.json", CHECKPOINT, CROSSFIT) if (out / name).exists()]
-    foreign = [name for name in artifact.FILES if (out / name).exists()]
-    if foreign and not held:
-        raise BadInput(f"{out} holds a {foreign[0]} of your own, which a model would replace. Choose another --out.")
-    if held and not (resume or overwrite):
-        raise BadInput(f"{out} already holds a run ({held[0]}). Say --resume, --overwrite, or another --out.")
 
 
 def _loaded(folder: Path) -> Any:

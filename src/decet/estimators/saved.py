@@ -23,6 +23,7 @@ from decet.data.targets import LabelCodec, NumberCodec
 from decet.errors import BadInput, DecetError, suggest
 from decet.estimators import catalog
 from decet.estimators.base import PARTS, DataWarning, Estimator
+from decet.estimators.folders import check_own
 from decet.tensors import Sparse
 from decet.training.recipe import Recipe
 
@@ -55,8 +56,11 @@ class Verification:
 
 
 def save(estimator: Estimator, folder: Path) -> None:
-    """Write the model folder, whole or not at all."""
-    artifact.write(folder, to_files(estimator))
+    """Write the model folder, whole or not at all. Raises BadInput where it would replace a file of the user's own."""
+    files = to_files(estimator)
+    with artifact.lock(folder):
+        check_own(folder)
+        artifact.write(folder, files)
 
 
 def load(folder: str | Path) -> Estimator:

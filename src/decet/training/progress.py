@@ -5,9 +5,14 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Mapping
-from typing import Protocol, TextIO
+from typing import TYPE_CHECKING, Protocol, TextIO
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+    from rich.table import Table
 
 PLAIN_EVERY = 5.0  # seconds between lines when the output is no terminal
+BAR = (5, 20)  # columns of the live line's bar, at least and at most
 
 
 class Show(Protocol):
@@ -55,29 +60,45 @@ class Live:
     def __init__(self, title: str, stream: TextIO | None = None):
         self.stream = stream or sys.stderr
         self.title, self.started, self.shown = title, time.monotonic(), 0.0
+        self.done = 0.0
+        self.parts: dict[str, str] = {}
         self.bar = None
         if self.stream.isatty():
+            from rich import live
             from rich.console import Console
-            from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 
-            columns = (
-                TextColumn("{task.description}"),
-                BarColumn(20),
-                TaskProgressColumn(),
-                TextColumn("{task.fields[facts]}"),
+            console = Console(file=self.stream)
+            self.bar = live.Live(
+                console=console,
+                transient=True,
+                refresh_per_second=5,
+                get_renderable=lambda: self.line(console.width),
             )
-            self.bar = Progress(*columns, console=Console(file=self.stream), transient=True, refresh_per_second=5)
-            self.task = self.bar.add_task(title, total=1.0, facts="")
             self.bar.start()
 
     def step(self, done: float, facts: Mapping[str, float]) -> None:
         now = time.monotonic()
-        line = _line(facts, done, now - self.started)
-        if self.bar is not None:
-            self.bar.update(self.task, completed=done, facts=line)
-        elif now - self.shown >= PLAIN_EVERY:
-            print(f"{self.title} {done:4.0%}  {line}", file=self.stream, flush=True)
+        self.done, self.parts = done, _parts(facts, done, now - self.started)
+        if self.bar is None and now - self.shown >= PLAIN_EVERY:
+            print(f"{self.title} {done:4.0%}  {'  '.join(self.parts.values())}", file=self.stream, flush=True)
             self.shown = now
+
+    def line(self, width: int) -> Table:
+        """The live line: title, bar, percentage, facts; what fits into so many columns, the bar in what is left."""
+        from rich.progress_bar import ProgressBar
+        from rich.table import Table
+        from rich.text import Text
+
+        parts, room = _fitted({"title": self.title, **self.parts}, width)
+        cells: list[RenderableType] = [Text(parts.pop("title"))] if "title" in parts else []
+        least, most = BAR
+        if room - 2 >= least:
+            cells.append(ProgressBar(total=1.0, completed=self.done, width=min(most, room - 2)))
+        cells.append(Text(f"{self.done:4.0%}", style="progress.percentage"))
+        cells += [Text(text) for text in parts.values()]
+        line = Table.grid(padding=(0, 2))
+        line.add_row(*cells)
+        return line
 
     def say(self, sentence: str) -> None:
         if self.bar is not None:
@@ -90,12 +111,24 @@ class Live:
             self.bar.stop()
 
 
-def _line(facts: Mapping[str, float], done: float, elapsed: float) -> str:
-    """`epoch 12  loss 0.3121  accuracy 0.8713  rate 0.0012  14 s left`."""
-    parts = [f"{name} {_short(value)}" for name, value in facts.items()]
+def _parts(facts: Mapping[str, float], done: float, elapsed: float) -> dict[str, str]:
+    """`epoch 12`, `loss 0.3121`, `accuracy 0.8713`, `rate 0.0012`, `14 s left`, by name."""
+    parts = {name: f"{name} {_short(value)}" for name, value in facts.items()}
     if 0.01 < done < 1:
-        parts.append(f"{duration(elapsed * (1 - done) / done)} left")
-    return "  ".join(parts)
+        parts["left"] = f"{duration(elapsed * (1 - done) / done)} left"
+    return parts
+
+
+def _fitted(parts: dict[str, str], width: int) -> tuple[dict[str, str], int]:
+    """The parts that fit into so many columns beside `100%`, two columns apart, and how many columns are left over."""
+    from rich.cells import cell_len
+
+    kept, room = dict(parts), width - len("100%") - sum(2 + cell_len(text) for text in parts.values())
+    for name in ("title", "epoch", "rate", *reversed(parts)):  # what matters least goes first
+        if room >= 0:
+            break
+        room += 2 + cell_len(kept.pop(name)) if name in kept else 0
+    return kept, room
 
 
 def _short(value: float) -> str:
