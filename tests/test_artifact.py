@@ -111,6 +111,14 @@ def test_settings_come_back_as_they_were_nan_and_infinity_too(model: dict[str, A
     assert repr(sorted_keys(contents.history)) == repr(sorted_keys([model]))
 
 
+@pytest.mark.parametrize("value", [None, "nan", float("nan"), [1], {"not finite": "inf"}, [{"not finite": ["x"]}]])
+def test_settings_may_be_called_as_the_mark_of_numbers_that_are_not_finite(value: Any) -> None:
+    model = {"not finite": value, "one": {"not finite": value}}
+    contents = artifact.unpack(artifact.pack(model, {}, {}, "", [{"not finite": value}]))
+    assert repr(sorted_keys(contents.model)) == repr(sorted_keys(model))
+    assert repr(contents.history) == repr([{"not finite": value}])
+
+
 def sorted_keys(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: sorted_keys(value[key]) for key in sorted(value)}

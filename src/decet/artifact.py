@@ -54,7 +54,8 @@ _DEPTH = 64  # levels of nesting in JSON
 _DIGITS = 40  # of a whole number in JSON
 _RESERVED = ("format", "files", "shapes", "digest")  # keys of model.json that this module writes
 _NOT_FINITE = "not finite"  # {"not finite": "nan"} stands for a number that JSON cannot write
-_NEW, _COMMIT, _LOCK = ".decet-new", ".decet-commit", ".decet-lock"
+COMMIT = ".decet-commit"  # holds the model while its files are moved up
+_NEW, _LOCK = ".decet-new", ".decet-lock"
 _AGAIN = "Copy the folder again from where it was saved, or save the model anew."
 
 
@@ -94,11 +95,12 @@ def pack(
         "README.md": card.encode("utf-8", "replace"),
         "history.jsonl": b"".join(_json_bytes(_plain(row, "history")) + b"\n" for row in history),
     }
-    whole = _plain(model, "model") | {
+    ours = {
         "format": FORMAT,
         "files": {name: {"sha256": _sha256(data), "bytes": len(data)} for name, data in files.items()},
         "shapes": {name: list(tensor.shape) for name, tensor in weights.items()},
     }
+    whole = _plain({**model, **ours}, "model")
     whole["digest"] = _digest(_parse("model.json", _json_bytes(whole)))
     files = {"model.json": _json_bytes(whole, indent=1) + b"\n", **files}
     for name, most in _MOST_BYTES.items():
@@ -228,7 +230,9 @@ def _plain(value: Any, where: str, depth: int = 0) -> Any:
             return float(value) if math.isfinite(value) else {_NOT_FINITE: str(float(value))}
         case list() | tuple():
             return [_plain(item, f"{where}[{index}]", depth + 1) for index, item in enumerate(value)]
-        case Mapping() if all(isinstance(key, str) for key in value) and list(value) != [_NOT_FINITE]:
+        case Mapping() if list(value) == [_NOT_FINITE]:  # of the user's own: in a list, which the mark never has
+            return {_NOT_FINITE: [_plain(value[_NOT_FINITE], f"{where}.{_NOT_FINITE}", depth + 2)]}
+        case Mapping() if all(isinstance(key, str) for key in value):
             return {str(key): _plain(item, f"{where}.{key}", depth + 1) for key, item in value.items()}
     raise BadInput(
         f"{where} cannot be saved: a model folder holds text, numbers of up to {_DIGITS} digits, lists and dicts with "
@@ -287,8 +291,11 @@ def _object(pairs: list[tuple[str, Any]]) -> Any:
     made = dict(pairs)
     if len(made) < len(pairs):
         raise ValueError(f"the key {Counter(key for key, _ in pairs).most_common(1)[0][0]!r} stands twice")
-    if list(made) == [_NOT_FINITE] and made[_NOT_FINITE] in ("nan", "inf", "-inf"):
-        return float(made[_NOT_FINITE])
+    match made:
+        case {"not finite": ("nan" | "inf" | "-inf") as number} if len(made) == 1:
+            return float(number)
+        case {"not finite": [value]} if len(made) == 1:
+            return {_NOT_FINITE: value}
     return made
 
 
@@ -390,9 +397,9 @@ def _open_files(path: Path, inside: int, opened: ExitStack) -> dict[str, int]:
 
 def _open_file(path: Path, inside: int, name: str, opened: ExitStack) -> int | None:
     """A handle of one plain file, from a committed save where there is one; None where it is missing."""
-    if _kind(inside, _COMMIT) == stat.S_IFLNK:
-        raise BadInput(f"{path / _COMMIT} is a link, which a model folder never holds. {_AGAIN}")
-    for place in (f"{_COMMIT}/{name}", name):
+    if _kind(inside, COMMIT) == stat.S_IFLNK:
+        raise BadInput(f"{path / COMMIT} is a link, which a model folder never holds. {_AGAIN}")
+    for place in (f"{COMMIT}/{name}", name):
         try:  # O_NONBLOCK: opening a pipe must not wait for its other end
             handle = os.open(place, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=inside)
         except (FileNotFoundError, NotADirectoryError):
@@ -439,7 +446,7 @@ def write(folder: str | Path, files: Mapping[str, bytes]) -> None:
                 raise BadInput(f"{path / name} is a folder where the model's {name} must go. Remove or rename it.")
         try:
             _write_new(path, inside, files)
-            os.rename(_NEW, _COMMIT, src_dir_fd=inside, dst_dir_fd=inside)  # from here on it is the model
+            os.rename(_NEW, COMMIT, src_dir_fd=inside, dst_dir_fd=inside)  # from here on it is the model
         except BaseException:
             _remove(inside, _NEW)
             raise
@@ -476,12 +483,12 @@ def _write_new(path: Path, inside: int, files: Mapping[str, bytes]) -> None:
 def _finish(inside: int) -> None:
     """Move a committed save's files up, and sweep what an uncommitted one left. May be cut short and called again."""
     _remove(inside, _NEW)
-    if _kind(inside, _COMMIT) == stat.S_IFDIR:
+    if _kind(inside, COMMIT) == stat.S_IFDIR:
         for name in FILES:
-            if _kind(inside, f"{_COMMIT}/{name}") == stat.S_IFREG:
-                os.rename(f"{_COMMIT}/{name}", name, src_dir_fd=inside, dst_dir_fd=inside)
+            if _kind(inside, f"{COMMIT}/{name}") == stat.S_IFREG:
+                os.rename(f"{COMMIT}/{name}", name, src_dir_fd=inside, dst_dir_fd=inside)
         os.fsync(inside)
-    _remove(inside, _COMMIT)
+    _remove(inside, COMMIT)
 
 
 def _kind(inside: int, name: str) -> int | None:

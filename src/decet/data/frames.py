@@ -291,13 +291,14 @@ def _packed(stream: Any) -> Any:
 
 def _raise_ragged(opened: Callable[[], BinaryIO], separator: str, source: str) -> None:
     """Read again slowly, to name the line that has too few or too many values."""
-    rows = csv.reader(io.TextIOWrapper(opened(), encoding="utf-8-sig", newline=""), delimiter=separator)
-    width = len(next(rows))
-    for row in rows:
-        if row and len(row) != width:
-            raise BadInput(
-                f"line {rows.line_num:,} of {source!r} has {len(row)} values, the header has {width} columns."
-            )
+    with io.TextIOWrapper(opened(), encoding="utf-8-sig", newline="") as file:
+        rows = csv.reader(file, delimiter=separator)
+        width = len(next(rows))
+        for row in rows:
+            if row and len(row) != width:
+                raise BadInput(
+                    f"line {rows.line_num:,} of {source!r} has {len(row)} values, the header has {width} columns."
+                )
 
 
 def _to_pandas(table: Any) -> pd.DataFrame:

@@ -9,7 +9,7 @@ from decet.errors import BadInput
 from decet.training.loop import CHECKPOINT
 
 CROSSFIT = "checkpoint/crossfit.safetensors"
-HELD = ("model.json", CHECKPOINT, CROSSFIT)  # each shows that the folder is a run's or a model's
+HELD = ("model.json", artifact.COMMIT, CHECKPOINT, CROSSFIT)  # each shows that the folder is a run's or a model's
 
 
 def check_free(out: Path, *, resume: bool, overwrite: bool) -> None:
