@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
@@ -12,7 +12,7 @@ from pathlib import Path
 from benchmarks.measure import Busy, Failed, Options, Runner, Work
 from benchmarks.report import goals_table, markdown
 
-FAMILIES = ("dnn",)
+FAMILIES = ("dnn", "cnn", "resnet")
 GOOD, MISSED, WRONG, INTERRUPTED = 0, 1, 2, 130
 
 
@@ -23,11 +23,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = Options(out=said.out.resolve(), quick=said.quick, anyway=said.anyway, runs=said.runs)
     if said.threads is not None:
         options = replace(options, threads=said.threads, jobs=said.threads)
+    works = {family: import_module(f"benchmarks.{family}").WORKS for family in dict.fromkeys(said.family)}
+    chosen = _chosen(parser, works, said.only)
     code = GOOD
-    for family in said.family:
-        works: Sequence[Work] = import_module(f"benchmarks.{family}").WORKS
-        chosen = [] if said.report else _chosen(parser, family, works, said.only)
-        code = max(code, _family(family, works, chosen, options))
+    for family, own in chosen.items():
+        ended = _family(family, works[family], [] if said.report else own, options)
+        code = max(code, ended)
+        if ended == INTERRUPTED:
+            break
     return code
 
 
@@ -68,13 +71,16 @@ def _family(family: str, works: Sequence[Work], chosen: Sequence[Work], options:
 
 
 def _chosen(
-    parser: argparse.ArgumentParser, family: str, works: Sequence[Work], only: Sequence[str] | None
-) -> list[Work]:
-    names = [work.name for work in works]
+    parser: argparse.ArgumentParser, works: Mapping[str, Sequence[Work]], only: Sequence[str] | None
+) -> dict[str, list[Work]]:
+    """The works to run, by family; families that have none of those asked for are left out."""
+    names = [work.name for own in works.values() for work in own]
     for name in only or ():
         if name not in names:
-            parser.error(f"{family} has no work {name!r}. It has: {', '.join(names)}.")
-    return [work for work in works if not only or work.name in only]
+            have = "have" if len(works) > 1 else "has"
+            parser.error(f"{', '.join(works)} {have} no work {name!r}. Works: {', '.join(dict.fromkeys(names))}.")
+    chosen = {family: [work for work in own if not only or work.name in only] for family, own in works.items()}
+    return {family: own for family, own in chosen.items() if own}
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -82,7 +88,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=about)
     parser.add_argument("family", nargs="+", choices=FAMILIES)
     parser.add_argument("--quick", action="store_true", help="small works, only to see that all runs")
-    parser.add_argument("--only", action="append", metavar="NAME", help="one work of the family (may be repeated)")
+    parser.add_argument("--only", action="append", metavar="NAME", help="one work of the families (may be repeated)")
     out = "where records and page go, and are resumed from (default: runs/benchmarks)"
     parser.add_argument("--out", type=Path, default=Path("runs/benchmarks"), metavar="FOLDER", help=out)
     parser.add_argument("--anyway", action="store_true", help="time on a busy machine too, and mark the figures void")

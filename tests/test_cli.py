@@ -480,10 +480,10 @@ def test_show_tells_all(run: Run) -> None:
 
 def test_cells_is_the_map(run: Run) -> None:
     text = run("cells").out
-    assert "  table-classifier     Table -> label          DNN  (ResNet)  (Transformer)\n" in text
+    assert "  table-classifier     Table -> label          DNN  ResNet  (Transformer)\n" in text
     assert "are planned" in text
     rows = [json.loads(line) for line in run("cells --json").out.splitlines()]
-    assert rows[0]["families"] == {"DNN": True, "ResNet": False, "Transformer": False}
+    assert rows[0]["families"] == {"DNN": True, "ResNet": True, "Transformer": False}
     assert len(rows) == 27
 
 

@@ -92,11 +92,12 @@ START = "table-classifier iris"
 @pytest.mark.parametrize(
     ("line", "sentence"),
     [
-        ("", "decet fit needs an ESTIMATOR and DATA. There are: table-classifier, table-regressor."),
+        ("", "decet fit needs an ESTIMATOR and DATA. There are: table-classifier, table-regressor, image-classifier."),
         ("table-classifer iris", "there is no estimator 'table-classifer'. Did you mean 'table-classifier'?"),
         (
-            "image-classifier mnist",
-            "image-classifier is planned, but not there yet. There are: table-classifier, table-regressor.",
+            "text-classifier bbc",
+            "text-classifier is planned, but not there yet. "
+            "There are: table-classifier, table-regressor, image-classifier.",
         ),
         (
             "table-classifier",
@@ -104,10 +105,10 @@ START = "table-classifier iris"
         ),
         (f"{START} more", "decet fit does not know what to do with 'more'."),
         (f"{START} --family DN", "there is no family 'DN'. Did you mean 'DNN'?"),
-        (f"{START} --family LSTM", "table-classifier cannot use LSTM. It takes DNN (default)."),
+        (f"{START} --family LSTM", "table-classifier cannot use LSTM. It takes DNN (default), ResNet."),
         (
-            f"{START} --family ResNet",
-            "table-classifier with ResNet is planned, but not there yet. It takes DNN (default).",
+            f"{START} --family Transformer",
+            "table-classifier with Transformer is planned, but not there yet. It takes DNN (default), ResNet.",
         ),
         (f"{START} --family", "--family needs a value."),
         (
@@ -212,7 +213,7 @@ def test_the_last_of_several_files_wins(tmp_path: Path) -> None:
         ("family: DNN\n", "--config FILE: family must hold {name: DNN, depth: 3}. Received: 'DNN'."),
         ("recipe: {lr: [1]}\n", "--recipe.lr cannot be [1]."),
         ("family: {name: CNM}\n", "there is no family 'CNM'. Did you mean 'CNN'?"),
-        ("family: {name: Forest}\n", "there is no family 'Forest'. table-classifier takes DNN (default)."),
+        ("family: {name: Forest}\n", "there is no family 'Forest'. table-classifier takes DNN (default), ResNet."),
     ],
 )
 def test_a_mistake_in_the_file_is_one_sentence(tmp_path: Path, text: str, sentence: str) -> None:
@@ -277,4 +278,4 @@ def test_a_text_may_go_on_and_serve_several_fields() -> None:
 @pytest.mark.parametrize("name", ["TableClassifier", "table-classifier"])
 def test_names_in_kebab_case(name: str) -> None:
     assert flags.kebab(name) == "table-classifier"
-    assert flags.estimator_names() == ["table-classifier", "table-regressor"]
+    assert flags.estimator_names() == ["table-classifier", "table-regressor", "image-classifier"]

@@ -18,34 +18,45 @@ __version__ = "0.1.0"
 os.environ.setdefault("GOMP_SPINCOUNT", "10000")
 
 _HOMES = {
+    "CNN": "decet.families.cnn",
     "DNN": "decet.families.dnn",
+    "Images": "decet.data.images",
+    "ResNet": "decet.families.resnet",
     "TableClassifier": "decet.estimators.catalog",
     "TableRegressor": "decet.estimators.catalog",
+    "ImageClassifier": "decet.estimators.catalog",
     "Tables": "decet.data.tables",
     "Recipe": "decet.training.recipe",
     "load": "decet.estimators.saved",
     "verify": "decet.estimators.saved",
     "BadInput": "decet.errors",
-    "DataWarning": "decet.estimators.base",
+    "DataWarning": "decet.estimators.reading",
     "NotFitted": "decet.errors",
     "Unsupported": "decet.errors",
 }
 
 if TYPE_CHECKING:
+    from decet.data.images import Images
     from decet.data.tables import Tables
     from decet.errors import BadInput, NotFitted, Unsupported
-    from decet.estimators.base import DataWarning
-    from decet.estimators.catalog import TableClassifier, TableRegressor
+    from decet.estimators.catalog import ImageClassifier, TableClassifier, TableRegressor
+    from decet.estimators.reading import DataWarning
     from decet.estimators.saved import load, verify
+    from decet.families.cnn import CNN
     from decet.families.dnn import DNN
+    from decet.families.resnet import ResNet
     from decet.training.recipe import Recipe
 
 __all__ = [
+    "CNN",
     "DNN",
     "BadInput",
     "DataWarning",
+    "ImageClassifier",
+    "Images",
     "NotFitted",
     "Recipe",
+    "ResNet",
     "TableClassifier",
     "TableRegressor",
     "Tables",

@@ -3,8 +3,7 @@
 A kind of data gives a **spec**; a family builds a **body** for it (a method, a learner); a task wraps the body into
 a **learner**; a **source** yields **batches**; the loop in `decet.training` runs **stages** by the **clock**.
 
-Shape letters: B batch, T steps, P positions, D width, C channels, H W, N nodes, E edges, V vocabulary, K classes,
-M members, F features.
+Shape letters: B batch, T steps, P positions, D width, C channels, N nodes, E edges, K classes, M members, F features.
 """
 
 from __future__ import annotations
@@ -32,11 +31,13 @@ class TableSpec:  # inputs = (numbers (B, F) float32 or Sparse, categories (B, C
 
 
 @dataclass(frozen=True)
-class ImageSpec:  # inputs = (pixels (B, C, H, W), or (B, C, T, H, W) where frames says T)
+class ImageSpec:  # inputs = (pixels (B, C, H, W), or (B, C, T, H, W) where frames says T), 0 to 255, uint8 or float32
     channels: int
     height: int
     width: int
     frames: int | None = None
+    scale: tuple[tuple[float, float], ...] = ()  # (mean, spread) of each channel's pixels
+    patches: tuple[tuple[float, ...], ...] = ()  # covariance of 3 x 3 patches so scaled, each (C, 3, 3) as one row
 
 
 @dataclass(frozen=True)
@@ -119,8 +120,8 @@ class Body(nn.Module):
 
 
 @dataclass
-class State:  # where a decoder stands: recurrent states, caches and their ages, the memory it reads
-    tensors: dict[str, Tensor]  # each has the rows first
+class State:  # where a decoder stands: recurrent states, caches and their ages; each tensor has the rows first
+    tensors: dict[str, Tensor]
 
     def select(self, rows: Tensor) -> State:
         """Reorder or repeat rows (beams); a row of -1 starts afresh, from zeros (False in masks)."""
@@ -168,8 +169,7 @@ class _Carrier:
     def state(self) -> dict[str, Any]:
         return {}  # what is carried from step to step beside the weights: a tree of tensors and JSON values
 
-    def restore(self, state: Mapping[str, Any]) -> None:
-        """Take back what `state` gave."""
+    def restore(self, state: Mapping[str, Any]) -> None: ...  # takes back what `state` gave
 
 
 class Learner(_Carrier, nn.Module):  # what the loop trains: write `loss`, or `work`, the whole step itself
@@ -181,8 +181,8 @@ class Learner(_Carrier, nn.Module):  # what the loop trains: write `loss`, or `w
     def loss(self, batch: Batch, phase: str) -> Loss:
         raise Unsupported(f"{type(self).__name__} has no loss.")
 
-    def forward(self, batch: Batch, phase: str) -> Loss:
-        return self.loss(batch, phase)  # so that data parallel, hooks and compile wrap the whole learner
+    def forward(self, batch: Batch, phase: str) -> Loss:  # so that data parallel, hooks and compile wrap all of it
+        return self.loss(batch, phase)
 
     def work(self, batch: Batch, clock: Clock) -> Mapping[str, float]:
         """A whole step at `clock.rate`, at most 0.5 s; gives the shown parts, "loss" among them."""
@@ -216,6 +216,7 @@ class Stage:
     recipe: Recipe
     validate: Callable[[Learner], dict[str, float]] | None = None  # held-out metrics; "score": higher is better
     name: str = "train"
+    augment: Callable[[Batch, Clock], Batch] | None = None  # a training batch with its inputs, and targets, varied
 
 
 @dataclass

@@ -7,6 +7,8 @@ import gzip
 import hashlib
 import http.server
 import os
+import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -118,9 +120,9 @@ def test_files_of_the_shared_folder_are_the_listed_ones(shared):
 def test_names_that_are_none():
     assert refused(find, "adlut") == "there is no public set 'adlut'. Did you mean 'adult'?"
     assert refused(load, "digits!") == "there is no public set 'digits!'. Did you mean 'digits'?"
-    assert refused(load, "mnist") == (
-        "decet knows the set 'mnist' but does not read it yet. It reads adult, breast-cancer, diabetes, digits, iris, "
-        "wine."
+    assert refused(load, "bccd") == (
+        "decet knows the set 'bccd' but does not read it yet. It reads adult, breast-cancer, cifar10, diabetes, "
+        "digits, iris, mnist, wine."
     )
     assert refused(load, "iris", "test") == ("'iris' has no official test part. Load all of it, and split it by seed.")
     assert "split must be one of 'train', 'test', 'all'. Received: 'tset'." in refused(load, "iris", "tset")
@@ -136,7 +138,7 @@ def test_names_that_are_none():
         ("wine", (178, 13), "cultivar", {"class_0", "class_1", "class_2"}),
         ("breast-cancer", (569, 30), "diagnosis", {"malignant", "benign"}),
         ("diabetes", (442, 10), "progression", None),
-        ("digits", (1797, 64), "digit", set(range(10))),
+        ("digits", (1797,), "digit", set(range(10))),
     ],
 )
 def test_bundled_sets_need_nothing_else(empty, name, shape, target, answers):
@@ -147,6 +149,60 @@ def test_bundled_sets_need_nothing_else(empty, name, shape, target, answers):
     assert answers is None or set(loaded.y) == answers
     assert loaded.splits is None
     assert loaded.description.startswith(DATASETS[name].title)
+
+
+def test_digits_are_pictures(empty):
+    pixels = load("digits").X.pixels((8, 8), 1).pixels
+    assert DATASETS["digits"].kind == "images"
+    assert pixels.dtype == np.uint8
+    assert (pixels.min(), pixels.max()) == (0, 255)
+    assert pixels[0, 0, :, 0].tolist() == [0, 0, 80, 207, 143, 16, 0, 0]  # 0 0 5 13 9 1 0 0 of 16
+
+
+def test_mnist_is_what_it_is_known_for(shared):
+    loaded = load("mnist")
+    assert loaded.X.shape == (70_000,)
+    assert loaded.target == loaded.y.name == "label"
+    assert loaded.y[:10].tolist() == [5, 0, 4, 1, 9, 2, 1, 3, 1, 4]
+    train, test = loaded.splits["train"], loaded.splits["test"]
+    assert np.bincount(loaded.y[train]).tolist() == [5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949]
+    assert np.bincount(loaded.y[test]).tolist() == [980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009]
+    pixels = loaded.X.take(train).pixels((28, 28), 1).pixels
+    assert pixels.mean() == pytest.approx(33.318, abs=0.001)
+    part = load("mnist", "test")
+    assert part.splits is None
+    assert part.y[:5].tolist() == [7, 2, 1, 0, 4]
+    assert np.array_equal(
+        part.X.take([0]).pixels((28, 28), 1).pixels, loaded.X.take([60_000]).pixels((28, 28), 1).pixels
+    )
+
+
+def test_cifar10_is_what_it_is_known_for(shared):
+    loaded = load("cifar10")
+    assert loaded.X.shape == (60_000,)
+    assert loaded.target == "label"
+    assert loaded.y.value_counts().tolist() == [6_000] * 10
+    assert loaded.y.unique().tolist() == [
+        *("airplane", "automobile", "bird", "cat", "deer"),
+        *("dog", "frog", "horse", "ship", "truck"),
+    ]
+    train = loaded.X.take(loaded.splits["train"])
+    assert len(train) == 50_000
+    assert len(loaded.splits["test"]) == 10_000
+    assert all(name.startswith("train/") for name in train.names)
+    few = train.take(np.arange(0, 50_000, 25))  # every 25th, of all classes: a second, not ten
+    pixels = few.pixels((32, 32), 3)
+    assert pixels.bad == []
+    assert pixels.pixels.mean((0, 1, 2)) / 255 == pytest.approx([0.4913, 0.4821, 0.4465], abs=0.006)
+    test = loaded.splits["test"]
+    assert loaded.X.names[test[0]] == "test/airplane/0000.jpg"
+    assert loaded.y[test].value_counts().tolist() == [1_000] * 10
+
+
+def test_the_list_of_sets_loads_no_picture_library():
+    code = "import sys, decet.data.datasets; print({'PIL', 'torch', 'numpy'} & set(sys.modules))"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout == "set()\n"
 
 
 def test_adult_has_its_official_parts(shared):

@@ -335,10 +335,10 @@ def test_pairs_outside_the_map_are_refused_with_the_families_that_can():
         "family must be settings, not a class. Did you mean DNN()?"
     )
     assert refused(lambda: TableClassifier(Recipe()).fit(X, SIGN), Unsupported) == (
-        "TableClassifier cannot use Recipe. It takes DNN (default)."
+        "TableClassifier cannot use Recipe. It takes DNN (default), ResNet."
     )
     assert refused(lambda: TableRegressor("DNN").fit(X, X[:, 0]), Unsupported) == (
-        "TableRegressor cannot use str. It takes DNN (default)."
+        "TableRegressor cannot use str. It takes DNN (default), ResNet."
     )
 
 
@@ -579,7 +579,7 @@ def test_a_clone_has_the_settings_and_nothing_learned(by_array):
 
 def test_what_the_user_said_wins_over_the_cell_field_by_field():
     model = TableClassifier(DNN(hidden=(8,)), recipe=Recipe(epochs=2, members=2)).fit(X, SIGN)
-    family, recipe = model.row[0].advise(model.codec_.spec, 60)
+    family, recipe, _ = model.row[0].advise(model.codec_.spec, 60)
     assert model.family_.hidden == (8,)
     assert model.family_.dropout == family.dropout
     assert (model.recipe_.epochs, model.recipe_.members) == (2, 2)
@@ -592,9 +592,12 @@ def test_what_the_user_said_wins_over_the_cell_field_by_field():
 
 def test_changed_replaces_fields_of_frozen_settings():
     assert changed(DNN(width=3), "family", {"depth": 2}) == DNN(width=3, depth=2)
-    assert refused(lambda: changed(Recipe(), "recipe", {"rate": 1})) == (
-        "recipe (Recipe) has no field 'rate'."
-        + " Choose from: epochs, steps, batch, lr, weight_decay, optimizer, momentum, schedule and 8 more."
+    assert refused(lambda: changed(Recipe(), "recipe", {"speed": 1})) == (
+        "recipe (Recipe) has no field 'speed'."
+        + " Choose from: epochs, steps, batch, lr, weight_decay, optimizer, momentum, schedule and 19 more."
+    )
+    assert refused(lambda: changed(Recipe(), "recipe", {"color": 1})) == (
+        "recipe (Recipe) has no field 'color'. Did you mean 'colour'?"
     )
 
 

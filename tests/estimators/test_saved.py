@@ -229,7 +229,7 @@ def test_a_card_without_figures_says_why():
 
 def test_column_names_cannot_break_the_cards_table():
     model = _classifier().fit(pd.DataFrame({"a|b": X[:, 0], "c\nd": X[:, 1]}), SIGN)
-    table = to_files(model)["README.md"].decode().split("## Columns")[1].split("## Settings")[0]
+    table = to_files(model)["README.md"].decode().split("## Inputs")[1].split("## Settings")[0]
     rows = [line for line in table.splitlines() if line]
     assert [row.replace("\\|", "").count("|") for row in rows] == [4] * 4
     assert rows[2].startswith("| a\\|b | number |")
@@ -365,7 +365,8 @@ def _set(*path, value):
         ),
         (
             _set("estimator", value="os.system"),
-            "model.json names the estimator 'os.system'. Choose from: TableClassifier, TableRegressor.",
+            "model.json names the estimator 'os.system'. "
+            "Choose from: TableClassifier, TableRegressor, ImageClassifier.",
         ),
         (
             _set("used", "family", "name", value="CNN"),
@@ -373,11 +374,13 @@ def _set(*path, value):
         ),
         (
             _set("used", "family", "name", value="Path"),
-            "model.json names 'Path', which is not in decet's list. Choose from: DNN, Recipe, Tables.",
+            "model.json names 'Path', which is not in decet's list. "
+            "Choose from: DNN, ResNet, Recipe, Tables, Classify.",
         ),
         (
             _set("codec", "name", value="Pickle"),
-            "model.json names 'Pickle', which is not in decet's list. Choose from: TableCodec, SparseCodec.",
+            "model.json names 'Pickle', which is not in decet's list. "
+            "Choose from: TableCodec, SparseCodec, ImageCodec.",
         ),
         (
             _set("used", "family", "widht", value=3),
@@ -396,6 +399,10 @@ def _set(*path, value):
             _set("said", "label_smoothing", value=7),
             "label_smoothing must be a number between 0.0 and 0.9. Received: 7.",
         ),
+        (
+            _set("used", "question", value={"name": "Classify", "label_smoothing": -1}),
+            "label_smoothing must be a number between 0.0 and 0.9. Received: -1.",
+        ),
         (_set("used", "recipe", value=KeyError), "model.json does not describe a model (KeyError: 'recipe')."),
     ],
 )
@@ -404,6 +411,13 @@ def test_settings_of_strangers_pass_the_same_checks_as_a_users(folder, change, s
     with pytest.raises(BadInput) as caught:
         decet.load(folder)
     assert str(caught.value) == sentence
+
+
+def test_a_folder_of_before_questions_were_kept_answers_the_same(folder, model):
+    rows = MODELS["frame"]()[1]
+    _repacked(folder, model=_set("used", "question", value=KeyError))
+    assert decet.verify(folder).ok
+    np.testing.assert_array_equal(decet.load(folder).predict_proba(rows), model.predict_proba(rows))
 
 
 def test_a_network_that_is_said_to_be_huge_is_refused_before_memory_is_taken(folder):

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from decet.contracts import ImageSpec, TableSpec
+from decet.contracts import ImageSpec, TableSpec, TokenSpec
 from decet.errors import BadInput, Unsupported
 from decet.families.dnn import ACTIVATIONS, DNN, EMBEDDINGS, NORMS, SHARINGS
 from decet.nn.members import Ensemble, MemberLinear
@@ -187,9 +187,43 @@ def test_he_initialisation_has_variance_2_over_inputs():
     assert float(weight.std()) == pytest.approx(math.sqrt(2 / 400), rel=0.02)
 
 
-def test_dnn_reads_tables_only():
-    with pytest.raises(Unsupported, match=r"^DNN reads tables\. Received: ImageSpec\.$"):
-        DNN().encoder(ImageSpec(3, 8, 8))
+def test_dnn_says_what_it_reads():
+    with pytest.raises(Unsupported, match=r"^DNN reads tables and pictures\. Received: TokenSpec\.$"):
+        DNN().encoder(TokenSpec(9))
+
+
+# ---------------------------------------------------------------------------------------------------------- pictures
+
+
+@pytest.mark.parametrize("frames", [None, 2])
+def test_a_picture_is_one_row_of_standardised_pixels(frames):
+    spec = ImageSpec(3, 4, 5, frames, ((120.0, 60.0), (110.0, 50.0), (100.0, 70.0)))
+    body = DNN(hidden=(8,)).encoder(spec)
+    pixels = torch.randint(0, 256, (6, 3, *[2] * bool(frames), 4, 5), dtype=torch.uint8)
+    mean, spread = torch.tensor(spec.scale).T.view(2, 3, *[1] * (pixels.dim() - 2))
+    rows = ((pixels - mean) / spread).movedim(1, -1).flatten(1)  # each pixel's channels side by side
+    layer = body.layers[0].linear
+    assert layer.in_features == 60 * (frames or 1)
+    expected = (rows @ layer.weight.T + layer.bias).relu()
+    for given in (pixels, pixels.float()):
+        torch.testing.assert_close(body((given,)).pooled()[:, 0], expected, atol=1e-5, rtol=1e-5)
+
+
+def test_every_pixel_counts_and_embeddings_of_numbers_do_not():
+    spec = ImageSpec(1, 3, 3)
+    body, pixels = DNN(hidden=(50,), embedding="periodic").encoder(spec), torch.full((1, 1, 3, 3), 99.0)
+    assert [tuple(p.shape) for p in body.parameters()] == [(50, 9), (50,)]
+    pixels.requires_grad_()
+    body((pixels,)).pooled().sum().backward()
+    assert bool((pixels.grad != 0).all())
+
+
+@pytest.mark.parametrize("sharing", SHARINGS)
+def test_members_read_pictures_too(sharing):
+    body = DNN(hidden=(8,), sharing=sharing).encoder(ImageSpec(1, 3, 3), members=4)
+    out = body((torch.randint(0, 256, (5, 1, 3, 3), dtype=torch.uint8),)).pooled()
+    assert out.shape == (5, 4, 8)
+    assert not torch.allclose(out[:, 0], out[:, 1])
 
 
 @pytest.mark.parametrize(

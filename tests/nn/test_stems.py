@@ -1,15 +1,28 @@
-"""Columns of a table as one vector: number embeddings against a hand-written double loop, category embeddings."""
+"""Columns of a table as one vector, against hand-written loops; pixels standardised; texts and series that end."""
 
 from __future__ import annotations
 
 import math
+import subprocess
+import sys
 
 import pytest
 import torch
 from torch import nn
 
-from decet.contracts import TableSpec
-from decet.nn.stems import UNKNOWN_SHARE, Periodic, Piecewise, TableStem, category_width
+from decet.contracts import ImageSpec, TableSpec, TokenSpec
+from decet.nn.stems import (
+    UNKNOWN_SHARE,
+    FlatStem,
+    ImageStem,
+    Periodic,
+    Piecewise,
+    SeriesStem,
+    TableStem,
+    TokenStem,
+    category_width,
+    drawn,
+)
 
 EDGES = ((-1.0, 0.0, 0.5, 2.0), (0.0, 1.0), (3.0, 3.5, 7.0))
 
@@ -129,3 +142,104 @@ def test_embeddings_and_biases_are_not_decayed_but_maps_are():
 
 def test_category_width_is_one_hot_while_slots_are_few_then_grows_slowly():
     assert [category_width(slots) for slots in (2, 8, 9, 100, 10_000, 10**7)] == [2, 8, 5, 21, 64, 64]
+
+
+def test_stems_laid_out_on_the_meta_device_do_not_load_torchs_decompositions():
+    """That took seconds of every load of a saved model."""
+    code = """
+import sys, torch
+from decet.contracts import ImageSpec, TableSpec, TokenSpec
+from decet.nn.stems import ImageStem, TableStem, TokenStem, drawn
+before = len(sys.modules)
+with torch.device("meta"):
+    ImageStem(ImageSpec(3, 8, 8)), TokenStem(TokenSpec(9), 4), drawn(3, 4, 0.5)
+    for embedding in ("periodic", "piecewise"):
+        TableStem(TableSpec(2, (3, 9), ((0.0, 1.0),) * 2), embedding, 4, 3, 0.1)
+print(len(sys.modules) - before)
+"""
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert int(run.stdout) < 20
+
+
+def test_drawn_numbers_have_the_spread_asked_for():
+    assert float(drawn(400, 300, 0.5).std()) == pytest.approx(0.5, rel=0.02)
+
+
+# ---------------------------------------------------------------------------------------------------------- pictures
+
+SCALE = ((120.0, 60.0), (110.0, 50.0), (100.0, 70.0))
+
+
+def test_image_stem_standardises_each_channel_of_bytes_and_of_floats_alike():
+    stem, pixels = ImageStem(ImageSpec(3, 4, 5, scale=SCALE)), torch.randint(0, 256, (2, 3, 4, 5), dtype=torch.uint8)
+    expected = torch.stack([(pixels[:, c].double() - m) / s for c, (m, s) in enumerate(SCALE)], 1).float()
+    for given in (pixels, pixels.float(), pixels.contiguous(memory_format=torch.channels_last)):
+        out = stem((given,))
+        torch.testing.assert_close(out, expected, atol=1e-6, rtol=0)
+        assert out.dtype == torch.float32
+        assert out.is_contiguous(memory_format=torch.channels_last)
+
+
+def test_image_stem_without_a_scale_brings_pixels_to_minus_2_to_2():
+    pixels = torch.tensor([0, 255], dtype=torch.uint8).view(1, 1, 1, 2)
+    assert ImageStem(ImageSpec(1, 1, 2))((pixels,)).flatten().tolist() == pytest.approx([-2.0, 2.0], abs=1e-6)
+
+
+def test_image_stem_puts_the_frames_of_a_clip_one_after_the_other():
+    stem, clips = ImageStem(ImageSpec(3, 4, 5, frames=6, scale=SCALE)), torch.rand(2, 3, 6, 4, 5) * 255
+    out = stem((clips,))
+    assert out.shape == (12, 3, 4, 5)
+    torch.testing.assert_close(out[6 + 4 : 6 + 5], stem((clips[1:, :, 4],)))
+    assert out.is_contiguous(memory_format=torch.channels_last)
+
+
+def test_flat_stem_gives_every_pixel_once():
+    spec, clips = ImageSpec(3, 4, 5, frames=2, scale=SCALE), torch.rand(2, 3, 2, 4, 5) * 255
+    flat, pictures = FlatStem(spec), ImageStem(spec)((clips,))
+    assert flat.width == 120
+    assert torch.equal(flat((clips,)).sort(1).values, pictures.reshape(2, -1).sort(1).values)
+    one = FlatStem(ImageSpec(3, 4, 5, scale=SCALE))((clips[:, :, 0],))
+    assert torch.equal(one.view(2, 4, 5, 3).permute(0, 3, 1, 2), ImageStem(spec)((clips[:, :, 0],)))
+
+
+# ------------------------------------------------------------------------------------------------ texts and series
+
+
+def test_token_stem_embeds_and_ends_each_text_at_its_last_word():
+    stem = TokenStem(TokenSpec(9), 4)
+    tokens = torch.tensor([[3, 5, 0], [0, 0, 0], [7, 0, 2]])
+    x, lengths = stem((tokens,))
+    assert lengths.tolist() == [2, 1, 3]  # nothing counts as one padding word
+    assert x.shape == (3, 4, 3)
+    torch.testing.assert_close(x[0, :, 1], stem.tokens.weight[5])
+    assert bool((x[0, :, 2] == 0).all())
+    assert bool((x[1] == 0).all())
+
+
+def test_token_stem_adds_aligned_streams_and_the_mean_of_a_words_characters():
+    stem = TokenStem(TokenSpec(9, streams=(5, 6)), 4)
+    tokens, tags = torch.tensor([[3, 5]]), torch.tensor([[1, 4]])
+    letters = torch.tensor([[[2, 3, 0], [0, 0, 0]]])
+    x, _ = stem((tokens, tags, letters))
+    first, second = stem.streams[0].weight, stem.streams[1].weight
+    torch.testing.assert_close(x[0, :, 0], stem.tokens.weight[3] + first[1] + (second[2] + second[3]) / 2)
+    torch.testing.assert_close(x[0, :, 1], stem.tokens.weight[5] + first[4])
+
+
+def test_token_stem_knows_its_own_padding_word_and_does_not_decay_its_vectors():
+    stem = TokenStem(TokenSpec(9, pad=8), 4)
+    x, lengths = stem((torch.tensor([[0, 8, 8]]),))
+    assert lengths.tolist() == [1]
+    assert bool((x[0, :, 0] != 0).any())
+    assert stem.tokens.weight.undecayed
+
+
+def test_series_stem_zeroes_what_lies_beyond_a_length():
+    values = torch.randn(2, 4, 3)
+    x, lengths = SeriesStem()((values, torch.tensor([2, 0])))
+    assert lengths.tolist() == [2, 1]
+    assert torch.equal(x[0, :, :2], values[0, :2].T)
+    assert bool((x[0, :, 2:] == 0).all())
+    x, lengths = SeriesStem()((values, None))
+    assert lengths is None
+    assert torch.equal(x, values.transpose(1, 2))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -16,11 +17,12 @@ import pytest
 import torch
 from torch import nn
 
-from decet.contracts import Batch, Clock, Learner, Loss, Phase, Source, Stage
+from decet.contracts import Batch, Clock, ImageSpec, Learner, Loss, Phase, Source, Stage
 from decet.data.resident import Resident
 from decet.errors import BadInput, Diverged
 from decet.settings import joined
 from decet.training import loop
+from decet.training.augment import Augmentation
 from decet.training.checkpoint import copy_tree, read_tree, same_tree, write_tree
 from decet.training.loop import CHECKPOINT, Outcome, train
 from decet.training.progress import Quiet
@@ -319,6 +321,214 @@ class Recording(Network):
         self.weights.append(self.layers[0].weight.detach().clone())
 
 
+# ------------------------------------------------------------------------------------------- equal averages at the end
+
+
+def test_the_weights_of_the_last_share_of_training_are_averaged_equally():
+    learner, weights = Network(), []
+    train([stage(learner, swa=0.25)])  # 24 steps: the last 6
+    train([stage(Recording(weights))])
+    torch.testing.assert_close(learner.layers[0].weight, torch.stack(weights[-6:]).mean(0), atol=1e-6, rtol=1e-5)
+
+
+def test_with_accumulation_the_weights_of_optimiser_steps_are_averaged():
+    learner, weights = Network(), []
+    train([stage(learner, swa=0.5, accumulate=3)])  # optimiser steps after batches 3, 6, ... 24
+    train([stage(Recording(weights), accumulate=3)])
+    expected = torch.stack([weights[step] for step in (15, 18, 21, 24)]).mean(0)
+    torch.testing.assert_close(learner.layers[0].weight, expected, atol=1e-6, rtol=1e-5)
+
+
+def test_the_means_of_batch_norms_are_those_of_the_averaged_weights_on_the_last_batches():
+    learner = Network()
+    train([stage(learner, swa=0.5)], seed=5)
+    source = Resident((X,), Y, batch=16)
+    batches = [source.next(Clock(seed=5, step=step)).inputs[0] for step in range(18, 24)]  # the last epoch
+    hidden = [learner.layers[0](batch).detach() for batch in batches]
+    norm = learner.layers[1]
+    torch.testing.assert_close(norm.running_mean, torch.stack([h.mean(0) for h in hidden]).mean(0))
+    torch.testing.assert_close(norm.running_var, torch.stack([h.var(0) for h in hidden]).mean(0))
+
+
+def test_means_of_batch_norms_are_of_ten_batches_at_most_and_of_none_twice(monkeypatch):
+    seen = []
+    original = Resident.next
+
+    def next_(self, clock: Clock) -> Batch:
+        seen.append(clock.step)
+        return original(self, clock)
+
+    monkeypatch.setattr(Resident, "next", next_)
+    train([stage(Network(), swa=0.5, batch=6, epochs=2)])  # epochs of 16 steps
+    assert seen == [*range(32), *range(31, 21, -1)]
+    seen.clear()
+    own = stage(Network(), lambda learner: {"score": 1.0}, swa=1.0, batch=6, steps=3)
+    train([own])
+    assert seen == [0, 1, 2, 2, 1, 0, 2, 1, 0]  # the run ends within its first epoch: validation, then the end
+
+
+def test_what_is_validated_is_the_average_as_it_would_predict():
+    learner, validate = Network(), scripted(1.0, 2.0, 3.0, 4.0)
+    train([stage(learner, validate, swa=0.5)])
+    plain, unaveraged = scripted(1.0, 2.0, 3.0, 4.0), Network()
+    train([stage(unaveraged, plain)])
+    for epoch in (0, 1):  # nothing is averaged yet: the weights themselves
+        assert same_tree(validate.seen[epoch], plain.seen[epoch])
+    for epoch in (2, 3):
+        assert not same_tree(validate.seen[epoch], plain.seen[epoch])
+    assert same_tree(validate.seen[3], bits(learner))
+
+
+def test_validating_on_the_way_does_not_change_what_averaging_ends_with():
+    with_, without = Network(), Network()
+    train([stage(with_, scripted(1.0, 2.0, 3.0, 4.0), swa=0.5)])
+    train([stage(without, swa=0.5)])
+    assert same_tree(bits(with_), bits(without))
+
+
+def test_the_best_averaged_epoch_is_kept_with_its_own_batch_norms():
+    learner, validate = Network(), scripted(1.0, 2.0, 9.0, 3.0)
+    outcome = train([stage(learner, validate, swa=0.5, patience=5)])
+    assert outcome.best_epoch == 3
+    assert same_tree(bits(learner), validate.seen[2])
+
+
+def test_a_share_shorter_than_a_step_averages_nothing():
+    learner, plain = Network(), Network()
+    train([stage(learner, swa=0.001)])
+    train([stage(plain)])
+    assert same_tree(bits(learner), bits(plain))
+
+
+# ------------------------------------------------------------------------------------------------ varied while trained
+
+PIXELS = torch.randint(0, 256, (48, 3, 8, 8), dtype=torch.uint8, generator=GENERATOR)
+LABELS = torch.randint(0, 4, (48, 1), generator=GENERATOR)
+VARIED = {"flip": True, "crop": 2, "rotate": 20.0, "zoom": 0.2, "colour": 0.3, "erase": 0.3}
+VARIED |= {"mixup": 1.0, "cutmix": 1.0, "grow": 0.5}
+
+
+class Pictures(Learner):
+    """One convolution with a norm; which batches it saw is kept."""
+
+    def __init__(self, stop_at: int | None = None) -> None:
+        super().__init__()
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(1)
+            self.filters, self.norm, self.head = nn.Conv2d(3, 6, 3, padding=1), nn.BatchNorm2d(6), nn.Linear(6, 4)
+        self.seen: list[Batch] = []
+        self.stop_at = stop_at
+
+    def loss(self, batch: Batch, phase: str) -> Loss:
+        if len(self.seen) == self.stop_at:
+            raise Stop
+        self.seen.append(batch)
+        x = self.norm(self.filters(batch.inputs[0].float() / 255)).relu().mean((2, 3))
+        target = batch.target if batch.target.is_floating_point() else batch.target[:, 0]
+        return Loss(nn.functional.cross_entropy(self.head(x), target), {})
+
+
+def pictures(learner: Learner, validate=None, **settings) -> Stage:
+    own = recipe(**{"epochs": 4, "batch": 8, **VARIED, **settings})  # epochs of 6 steps
+    source = Resident((PIXELS,), LABELS, batch=own.batch)
+    augment = Augmentation(own, ImageSpec(3, 8, 8), source.steps, 4)
+    return Stage(learner, source, own, validate, augment=augment)
+
+
+def test_what_is_trained_on_is_the_varied_batch_and_the_data_stay_as_they_were():
+    learner, before = Pictures(), PIXELS.clone()
+    train([pictures(learner, epochs=1, **dict.fromkeys(VARIED) | {"flip": True})])
+    rows = torch.cat([batch.rows for batch in learner.seen])
+    pixels = torch.cat([batch.inputs[0] for batch in learner.seen])
+    mirrored = (pixels == PIXELS[rows].flip(-1)).all(-1).all(-1).all(-1)
+    same = (pixels == PIXELS[rows]).all(-1).all(-1).all(-1)
+    assert bool((mirrored ^ same).all())
+    assert bool(mirrored.any())
+    assert bool(same.any())
+    assert torch.equal(PIXELS, before)
+
+
+def test_pictures_vary_by_the_clock_from_step_to_step_and_not_by_what_happened_before():
+    learners = [Pictures() for _ in range(3)]
+    for learner, seed in zip(learners, (3, 3, 4), strict=True):
+        torch.rand(7)
+        train([pictures(learner)], seed=seed)
+    one, again, other = (torch.cat([b.inputs[0].flatten() for b in learner.seen]) for learner in learners)
+    assert torch.equal(one, again)
+    assert not torch.equal(one, other)
+    sizes = [batch.inputs[0].shape[-1] for batch in learners[0].seen]
+    assert (sizes[0], sizes[-1]) == (4, 8)
+    assert sizes == sorted(sizes)
+
+
+def test_batch_norms_of_averaged_weights_are_settled_on_varied_pictures():
+    learner = Pictures()
+    train([pictures(learner, swa=0.5)])
+    trained, settled = learner.seen[:24], learner.seen[24:]
+    assert len(settled) == 6
+    assert all(batch.inputs[0].is_floating_point() for batch in settled)
+    assert {tuple(b.rows.tolist()) for b in settled} == {tuple(b.rows.tolist()) for b in trained[-6:]}
+
+
+# ------------------------------------------------------------------------------------------------------------- compiled
+
+
+def test_compiling_is_refused_where_there_is_no_compiler(monkeypatch):
+    monkeypatch.setattr(loop.shutil, "which", lambda name: None)
+    with pytest.raises(BadInput) as caught:
+        train([stage(compile=True)])
+    assert str(caught.value) == (
+        "recipe.compile needs a C++ compiler (g++ or clang++), and there is none. Leave it out."
+    )
+    train([stage(epochs=1)])  # and not missed where it is not asked for
+
+
+def test_a_compiler_named_by_the_environment_is_found(monkeypatch):
+    calls = []
+
+    def compile_(learner: Learner):
+        def call(batch: Batch, phase: str) -> Loss:
+            calls.append(phase)
+            return learner(batch, phase)
+
+        return call
+
+    monkeypatch.setenv("CXX", "my-compiler")
+    monkeypatch.setattr(loop.shutil, "which", lambda name: "/bin/my-compiler" if name == "my-compiler" else None)
+    monkeypatch.setattr(torch, "compile", compile_)
+    compiled, plain = Network(), Network()
+    train([stage(compiled, compile=True)])
+    train([stage(plain)])
+    assert calls == ["train"] * 24  # every step goes through what torch compiled
+    assert same_tree(bits(compiled), bits(plain))
+
+
+class Normed(Learner):
+    """What torch may compile whole: no counters, no dropout."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(1)
+            self.layers = nn.Sequential(nn.Linear(4, 8), nn.BatchNorm1d(8), nn.Tanh(), nn.Linear(8, 1))
+
+    def loss(self, batch: Batch, phase: str) -> Loss:
+        return Loss((self.layers(batch.inputs[0]) - batch.target).square().mean(), {})
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of torch's own parts
+@pytest.mark.skipif(not any(map(shutil.which, ("c++", "g++", "clang++"))), reason="there is no C++ compiler")
+def test_a_compiled_learner_learns_the_same():
+    """Also where averaged weights stand in for its own at validation."""
+    histories = []
+    for compiled in (True, False):
+        learner = Normed()
+        own = stage(learner, lambda learner: {"score": 1.0}, epochs=3, swa=0.5, compile=compiled)
+        histories.append([record["loss"] for record in train([own]).history])
+    assert histories[0] == pytest.approx(histories[1], abs=1e-4)
+    assert histories[0][-1] < histories[0][0]
+
+
 # ----------------------------------------------------------------------------------------------------------- on_epoch
 
 
@@ -417,7 +627,19 @@ def test_training_works_in_a_thread_where_no_signal_arrives():
 
 
 @pytest.mark.parametrize("stop_at", [0, 1, 4, 9, 13, 23])
-@pytest.mark.parametrize("settings", [{"average": 0.9}, {"accumulate": 4}, {"optimizer": "sgd"}, {"precision": "bf16"}])
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"average": 0.9},
+        {"accumulate": 4},
+        {"optimizer": "sgd"},
+        {"precision": "bf16"},
+        {"optimizer": "muon"},
+        {"swa": 0.5},
+        {"swa": 0.8, "accumulate": 4},
+    ],
+    ids=str,
+)
 def test_a_run_that_broke_off_ends_with_the_same_bits(saving, tmp_path, stop_at, settings):
     unbroken = Network()
     expected = train([stage(unbroken, **settings)], seed=3)
@@ -431,6 +653,34 @@ def test_a_run_that_broke_off_ends_with_the_same_bits(saving, tmp_path, stop_at,
     assert learner.turns == unbroken.turns == 24
     assert same_history(outcome, expected)
     assert outcome.plan == expected.plan
+
+
+@pytest.mark.parametrize("stop_at", [3, 13, 20])
+def test_a_broken_off_run_that_averages_and_validates_ends_with_the_same_bits(saving, tmp_path, stop_at):
+    """Validation sets the means of batch norms of the averaged weights, which go on being averaged."""
+
+    def validate(learner: Learner) -> dict[str, float]:
+        return {"score": -float((learner.layers(X) - Y).square().mean().detach())}
+
+    unbroken, learner = Network(), Network()
+    expected = train([stage(unbroken, validate, swa=0.7, patience=9)])
+    with pytest.raises(Stop):
+        train([stage(Network(stop_at), validate, swa=0.7, patience=9)], folder=tmp_path)
+    outcome = train([stage(learner, validate, swa=0.7, patience=9)], folder=tmp_path, resume=True)
+    assert same_tree(bits(learner), bits(unbroken))
+    assert same_history(outcome, expected)
+
+
+@pytest.mark.parametrize(("stop_at", "swa"), [(1, 0.0), (13, 0.0), (10, 0.8), (22, 0.5)])
+def test_a_broken_off_run_with_varied_pictures_ends_with_the_same_bits(saving, tmp_path, stop_at, swa):
+    unbroken, learner = Pictures(), Pictures()
+    expected = train([pictures(unbroken, swa=swa)], seed=3)
+    with pytest.raises(Stop):
+        train([pictures(Pictures(stop_at), swa=swa)], seed=3, folder=tmp_path)
+    torch.rand(11)
+    outcome = train([pictures(learner, swa=swa)], seed=3, folder=tmp_path, resume=True)
+    assert same_tree(bits(learner), bits(unbroken))
+    assert same_history(outcome, expected)
 
 
 def test_early_stopping_is_resumed_with_its_best_weights(saving, tmp_path):
@@ -465,6 +715,15 @@ def test_resuming_a_run_that_had_ended_gives_its_weights(saving, tmp_path):
     outcome = train([stage(again)], folder=tmp_path, resume=True)
     assert same_tree(bits(first), bits(again))
     assert len(outcome.history) == 4
+
+
+def test_resuming_an_averaged_run_that_had_ended_settles_its_batch_norms_alike(saving, tmp_path):
+    first, again = Pictures(), Pictures()
+    train([pictures(first, swa=0.5)], folder=tmp_path)
+    torch.rand(11)
+    train([pictures(again, swa=0.5)], folder=tmp_path, resume=True)
+    assert len(again.seen) == 6  # no step, the settling alone
+    assert same_tree(bits(first), bits(again))
 
 
 def test_resuming_says_where_and_resuming_nothing_starts_afresh(saving, tmp_path):

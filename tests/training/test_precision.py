@@ -39,6 +39,21 @@ def test_a_learner_that_steps_by_itself_is_not_measured():
     assert resolve(_Worker(), BATCH, AUTO, CPU) == "fp32"
 
 
+@pytest.fixture
+def trials(monkeypatch):
+    """Trials whose (seconds, loss) are known, by mode; which were made is kept. The processor is said to have bf16."""
+    made = []
+
+    def trial(learner, example, recipe, mode, device, steps):
+        made.append((mode, steps))
+        return trial.known[mode]
+
+    trial.made = made
+    monkeypatch.setattr(precision, "_trial", trial)
+    monkeypatch.setattr(precision, "has_short_products", lambda: True)
+    return trial
+
+
 @pytest.mark.parametrize(
     ("fp32", "bf16", "answer"),
     [
@@ -49,13 +64,47 @@ def test_a_learner_that_steps_by_itself_is_not_measured():
         ((1.0, 0.500), (2.0, 0.500), "fp32"),
     ],
 )
-def test_auto_takes_the_faster_one_that_learns_as_well(monkeypatch, fp32, bf16, answer):
-    trials = {"fp32": fp32, "bf16": bf16}
-    monkeypatch.setattr(precision, "_trial", lambda learner, example, recipe, mode, device: trials[mode])
+def test_auto_takes_the_faster_one_that_learns_as_well(trials, fp32, bf16, answer):
+    trials.known = {"fp32": fp32, "bf16": bf16}
     assert resolve(_Line(), BATCH, AUTO, CPU) == answer
 
 
-def test_measuring_leaves_the_learner_as_it_was():
+def test_only_where_four_steps_show_a_gain_are_twenty_compared(trials):
+    trials.known = {"fp32": (1.0, 0.5), "bf16": (0.9, 0.5)}
+    resolve(_Line(), BATCH, AUTO, CPU)
+    assert trials.made == [("fp32", 4), ("bf16", 4)]
+    trials.made.clear()
+    trials.known = {"fp32": (1.0, 0.5), "bf16": (0.5, 0.5)}
+    resolve(_Line(), BATCH, AUTO, CPU)
+    assert trials.made == [("fp32", 4), ("bf16", 4), ("fp32", 20), ("bf16", 20)]
+
+
+def test_a_gain_of_four_steps_that_twenty_do_not_show_was_noise(trials, monkeypatch):
+    seconds = {4: {"fp32": 1.0, "bf16": 0.5}, 20: {"fp32": 1.0, "bf16": 0.9}}
+    monkeypatch.setattr(precision, "_trial", lambda *given: (seconds[given[5]][given[3]], 0.5))
+    assert resolve(_Line(), BATCH, AUTO, CPU) == "fp32"
+
+
+def test_a_processor_without_short_products_is_spared_the_trial_and_an_accelerator_is_not_asked(trials, monkeypatch):
+    trials.known = {"fp32": (1.0, 0.5), "bf16": (0.5, 0.5)}
+    monkeypatch.setattr(precision, "has_short_products", lambda: False)
+    assert resolve(_Line(), BATCH, AUTO, CPU) == "fp32"
+    assert trials.made == []
+    assert resolve(_Line(), BATCH, AUTO, torch.device("cuda")) == "bf16"
+
+
+def test_the_processor_is_asked_once_and_without_a_draw_of_the_users():
+    before = torch.get_rng_state()
+    assert isinstance(precision.has_short_products(), bool)
+    asked = precision.has_short_products.cache_info().hits
+    assert precision.has_short_products() in (True, False)
+    assert precision.has_short_products.cache_info().hits == asked + 1
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_measuring_leaves_the_learner_as_it_was(monkeypatch):
+    monkeypatch.setattr(precision, "has_short_products", lambda: True)
+    monkeypatch.setattr(precision, "MARGIN", 0.0)  # compare to the end, whatever the clock says
     learner = _Line()
     before = copy_tree(learner.state_dict())
     assert resolve(learner, BATCH, AUTO, CPU) in ("fp32", "bf16")
@@ -77,6 +126,8 @@ def test_a_trial_trains_a_copy_for_twenty_steps_in_its_mode():
     assert seen[1:] == [torch.bfloat16] * 20
     assert seconds > 0
     assert loss < first
+    precision._trial(learner, BATCH, AUTO, "fp32", CPU, 4)
+    assert seen[21:] == [torch.float32] * 4
 
 
 def test_autocast_runs_the_forward_pass_in_bf16_and_fp32_leaves_it_alone():

@@ -50,11 +50,11 @@ def test_a_recipe_is_frozen_and_can_be_a_key():
         ({"patience": -1}, "recipe.patience must be a whole number of at least 0. Received: -1."),
         (
             {"optimizer": "adam"},
-            "recipe.optimizer must be one of 'adamw', 'sgd'. Received: 'adam'. Did you mean 'adamw'?",
+            "recipe.optimizer must be one of 'adamw', 'sgd', 'muon'. Received: 'adam'. Did you mean 'adamw'?",
         ),
         (
             {"schedule": "cosin"},
-            "recipe.schedule must be one of 'constant', 'cosine', 'flat-cosine'. Received: 'cosin'. "
+            "recipe.schedule must be one of 'constant', 'cosine', 'flat-cosine', 'one-cycle'. Received: 'cosin'. "
             "Did you mean 'cosine'?",
         ),
         (
@@ -65,12 +65,34 @@ def test_a_recipe_is_frozen_and_can_be_a_key():
             {"epochs": 3, "steps": 10},
             "recipe.epochs (3) and recipe.steps (10) both say how long; keep one.",
         ),
+        ({"swa": 1.5}, "recipe.swa must be a number between 0.0 and 1.0. Received: 1.5."),
+        (
+            {"average": 0.99, "swa": 0.25},
+            "recipe.average (0.99) and recipe.swa (0.25) both say what predicts; keep one.",
+        ),
+        ({"compile": "yes"}, "recipe.compile must be one of True, False. Received: 'yes'."),
+        ({"flip": 1}, "recipe.flip must be one of True, False. Received: 1."),
+        ({"crop": -1}, "recipe.crop must be a whole number between 0 and 4096. Received: -1."),
+        ({"crop": 0.1}, "recipe.crop must be a whole number between 0 and 4096. Received: 0.1."),
+        ({"rotate": 360}, "recipe.rotate must be a number between 0.0 and 180.0. Received: 360."),
+        ({"zoom": 1.0}, "recipe.zoom must be a number between 0.0 and 0.9. Received: 1.0."),
+        ({"colour": 2}, "recipe.colour must be a number between 0.0 and 1.0. Received: 2."),
+        ({"erase": 1.0}, "recipe.erase must be a number between 0.0 and 0.9. Received: 1.0."),
+        ({"mixup": -1}, "recipe.mixup must be a number between 0.0 and 10.0. Received: -1."),
+        ({"cutmix": 11}, "recipe.cutmix must be a number between 0.0 and 10.0. Received: 11."),
+        ({"grow": 0}, "recipe.grow must be a number between 0.25 and 1.0. Received: 0."),
     ],
 )
 def test_values_out_of_range_are_refused_with_the_rule(settings, sentence):
     with pytest.raises(BadInput) as caught:
         Recipe(**settings)
     assert str(caught.value) == sentence
+
+
+def test_an_average_that_is_off_leaves_room_for_the_other():
+    assert Recipe(average=0.0, swa=0.25).swa == 0.25
+    assert Recipe(average=0.99, swa=0.0).average == 0.99
+    assert joined(Recipe(swa=0.25), FALLBACK).average == 0.0
 
 
 def test_values_of_a_grid_search_are_taken():
@@ -86,6 +108,7 @@ def test_values_of_a_grid_search_are_taken():
         ("constant", {0.0: 1.0, 0.5: 1.0, 1.0: 1.0}),
         ("cosine", {0.0: 1.0, 1 / 3: 0.75, 0.5: 0.5, 2 / 3: 0.25, 1.0: 0.0}),
         ("flat-cosine", {0.0: 1.0, 0.5: 1.0, 0.72: 1.0, 0.86: 0.5, 1.0: 0.0}),
+        ("one-cycle", {0.0: 1.0, 0.25: 0.75, 0.5: 0.5, 1.0: 0.0}),
     ],
 )
 def test_schedules_without_warm_up(schedule, values):
@@ -107,7 +130,14 @@ def test_cosine_falls_over_what_the_warm_up_left():
     assert rate(recipe, 1.0) == 0.0
 
 
-@pytest.mark.parametrize("schedule", ["cosine", "flat-cosine"])
+def test_one_cycle_is_a_straight_line_up_and_another_down():
+    recipe = Recipe(lr=2.0, schedule="one-cycle", warmup=0.2)
+    by_hand = {0.0: 0.02, 0.05: 0.5, 0.1: 1.0, 0.2: 2.0, 0.4: 1.5, 0.6: 1.0, 0.9: 0.25, 1.0: 0.0}
+    for progress, expected in by_hand.items():
+        assert rate(recipe, progress) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("schedule", ["cosine", "flat-cosine", "one-cycle"])
 def test_a_rate_never_jumps_or_turns_negative(schedule):
     recipe = Recipe(lr=1.0, schedule=schedule, warmup=0.05)
     rates = [rate(recipe, step / 1000) for step in range(1001)]

@@ -74,7 +74,7 @@ class Loaded:
     """A set in memory. `splits` holds the row positions of each official part, or None where there are none."""
 
     name: str
-    X: pd.DataFrame
+    X: Any  # a DataFrame, or Pictures
     y: pd.Series
     target: str
     splits: dict[str, np.ndarray] | None
@@ -97,7 +97,8 @@ def load(name: str, split: str | None = None, *, progress: Progress | None = Non
         if splits is None:
             raise BadInput(f"{name!r} has no official {split} part. Load all of it, and split it by seed.")
         rows = splits[split]
-        X, y, splits = X.iloc[rows].reset_index(drop=True), y.iloc[rows].reset_index(drop=True), None
+        X, y, splits = X.take(rows), y.iloc[rows].reset_index(drop=True), None
+        X = X.reset_index(drop=True) if hasattr(X, "reset_index") else X
     return Loaded(name, X, y, str(y.name), splits, f"{dataset.title}: {dataset.rows}", dataset)
 
 
@@ -263,8 +264,9 @@ def _adult(dataset: Dataset, progress: Progress | None) -> tuple[pd.DataFrame, p
     return X, y, {"train": np.arange(rows[0], rows[1]), "test": np.arange(rows[1], rows[2])}
 
 
-def _bundled(dataset: Dataset, progress: Progress | None) -> tuple[pd.DataFrame, pd.Series, None]:
-    """The sets that come with scikit-learn; classes by their names."""
+def _bundled(dataset: Dataset, progress: Progress | None) -> tuple[Any, pd.Series, None]:
+    """The sets that come with scikit-learn; classes by their names. Digits are pictures, their 0 to 16 as 0 to 255."""
+    import numpy as np
     import pandas as pd
     from sklearn import datasets
 
@@ -272,10 +274,53 @@ def _bundled(dataset: Dataset, progress: Progress | None) -> tuple[pd.DataFrame,
     y = bunch.target.rename(dataset.target)
     if dataset.name in ("iris", "wine", "breast-cancer"):
         y = pd.Series([str(bunch.target_names[label]) for label in y], name=dataset.target, dtype="str")
+    if dataset.kind == "images":
+        from decet.data.pictures import read_pictures
+
+        pixels = np.rint(bunch.images * (255 / 16)).astype(np.uint8)  # (N, 8, 8)
+        return read_pictures(pixels)[0], y, None
     return bunch.data, y, None
 
 
-_READERS: dict[str, Callable[..., tuple[Any, Any, Any]]] = {"adult": _adult, "bundled": _bundled}
+def _mnist(dataset: Dataset, progress: Progress | None) -> tuple[Any, pd.Series, dict[str, np.ndarray]]:
+    """Train pictures, then test pictures, of IDX files."""
+    import numpy as np
+    import pandas as pd
+
+    from decet.data.archives import read_idx
+    from decet.data.pictures import read_pictures
+
+    paths = {file.path.rsplit("/", 1)[-1]: locate(dataset, file, progress=progress) for file in dataset.files}
+    pixels = [read_idx(paths[f"{part}-images-idx3-ubyte.gz"], 3, "pictures") for part in ("train", "t10k")]
+    labels = [read_idx(paths[f"{part}-labels-idx1-ubyte.gz"], 1, "labels") for part in ("train", "t10k")]
+    y = pd.Series(np.concatenate(labels).astype(np.int64), name=dataset.target)
+    rows = np.arange(len(y))
+    return (
+        read_pictures(np.concatenate(pixels))[0],
+        y,
+        dict(zip(("train", "test"), np.split(rows, [len(labels[0])]), strict=True)),
+    )
+
+
+def _folders_of_classes(dataset: Dataset, progress: Progress | None) -> tuple[Any, pd.Series, dict[str, np.ndarray]]:
+    """A zip of train/CLASS/NAME and test/CLASS/NAME."""
+    import numpy as np
+    import pandas as pd
+
+    from decet.data.pictures import read_pictures
+
+    pictures, labels, _ = read_pictures(locate(dataset, dataset.files[0], progress=progress), part="all")
+    parts = np.array([name.split("/", 1)[0] for name in pictures.names])
+    splits = {part: np.flatnonzero(parts == part) for part in ("train", "test")}
+    return pictures, pd.Series(labels, name=dataset.target, dtype="str"), splits
+
+
+_READERS: dict[str, Callable[..., tuple[Any, Any, Any]]] = {
+    "adult": _adult,
+    "bundled": _bundled,
+    "mnist": _mnist,
+    "folders": _folders_of_classes,
+}
 
 
 def _catalogue() -> dict[str, Dataset]:

@@ -13,9 +13,9 @@ log-counts of its most telling words. Rows are counted from 0 in every message.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
@@ -28,6 +28,7 @@ from decet.data.cells import DOCUMENTS, Origin, raw_values, refuse_infinite, sec
 from decet.data.columns import FIRST, KINDS, Column, detail, find_column, left_out, made_up
 from decet.data.frames import pop_target, read_table
 from decet.data.quality import quality, repeated_rows
+from decet.data.resident import taken
 from decet.data.scaling import LARGEST, Scaling, fit_scaling, some, usual_range
 from decet.errors import BadInput, check_choice, check_range, listed, suggest
 from decet.tensors import Sparse
@@ -63,6 +64,8 @@ class Tables:
     rare: int = 1
     max_words: int = 64
 
+    held_out: ClassVar[int | None] = None  # rows set aside at most, of each kind; None = a share of all, whatever it is
+
     def __post_init__(self) -> None:
         check_choice("scale", self.scale, ("quantile", "standard", "none"))
         check_range("bins", self.bins, 1, whole=True)
@@ -85,6 +88,26 @@ class Tables:
         if sparse.issparse(frame):
             return SparseCodec.learn(self, frame, rows)
         return TableCodec.learn(self, frame, rows)
+
+    def groups(self, frame: Any) -> np.ndarray:
+        """A group id a row (n,), equal for rows of equal content."""
+        return repeated_rows(frame)
+
+    def notes(self, frame: Any, y: Any, codec: TableCodec, copies: np.ndarray | None = None) -> list[str]:
+        """Sentences about what is legal in the table but surely wrong. `copies`: what `groups` gave, where known.
+
+        Raises `BadInput` for a column, called by a name, that holds nothing at all.
+        """
+        if sparse.issparse(frame):
+            return []
+        empty = [c.name for c in codec.columns if c.kind == "all missing"]
+        empty = [name for name in empty if frame[name].isna().all()] if not _is_array(list(frame.columns)) else []
+        if empty:
+            raise BadInput(
+                f"all values of column {listed(map(repr, empty))} are missing, so nothing can be learned from it. "
+                f"Take it out, or say inputs=Tables(drop=({empty[0]!r},)) (--inputs.drop {empty[0]})."
+            )
+        return [*codec.warnings, *quality(frame, y, codec, copies)]
 
     def said(self, name: str) -> str | None:
         """The kind that the user gave this column, if any."""
@@ -189,6 +212,13 @@ class TableCodec:
         if absent.any():
             self._remark_absent(absent)
         return torch.from_numpy(numbers), torch.from_numpy(categories)
+
+    def stream(self, frame: Any, block: int) -> Iterator[tuple[tuple[Tensor | Sparse, Tensor], list[str | None]]]:
+        """The inputs of so many rows after so many, the table checked whole first; no row is unreadable."""
+        inputs = self.encode(frame)
+        for begin in range(0, len(inputs[0]), block):
+            part: Any = taken(inputs, torch.arange(begin, min(begin + block, len(inputs[0]))))
+            yield part, []
 
     def _encode_numbers(
         self, columns: list[Any], start: int, stop: int, numbers: np.ndarray, categories: np.ndarray

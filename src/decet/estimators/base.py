@@ -10,24 +10,22 @@ import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, fields, is_dataclass, replace
+from itertools import zip_longest
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy import sparse
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 from sklearn.exceptions import NotFittedError
 from sklearn.metrics import accuracy_score, r2_score
-from sklearn.utils.validation import validate_data
 
-from decet.contracts import Family, Learner
-from decet.data.datasets import Loaded
-from decet.data.frames import names_columns, pop_target, read_table
+from decet.contracts import Family, ImageSpec, Learner
 from decet.data.resident import moved, padded, taken
 from decet.data.tables import Tables
 from decet.errors import BadInput, NotFitted, Unsupported, listed, suggest
+from decet.estimators.reading import DataWarning, Given, Reader, TableReader
 from decet.settings import joined
 from decet.tasks.classify import Classify
 from decet.tasks.regress import Regress
@@ -37,42 +35,39 @@ from decet.training.recipe import Recipe
 Array = NDArray[Any]
 PARTS = ("family", "inputs", "recipe")  # settings that are dataclasses of their own
 CHUNK = 32  # rows a forward pass of predict: fixed, so that an answer does not depend on its neighbours
-BULK = 1024  # rows a forward pass where only metrics matter
-
-
-class DataWarning(UserWarning):
-    """The data are legal but surely not what was meant."""
+BULK = 1024  # rows a forward pass where only metrics matter, at most
+BULK_NUMBERS = 786_432  # and numbers that enter it
+BLOCK = 1024  # rows that are read at a time
 
 
 class _Unfitted(NotFitted, NotFittedError):
     """NotFitted, as scikit-learn knows it."""
 
 
+class Advice(NamedTuple):
+    """Settings of a family, a recipe, and where the question leaves something open, its answer."""
+
+    family: Any
+    recipe: Recipe
+    question: Any = None
+
+
 @dataclass(frozen=True)
 class Cell:
-    """One cell of the map: a family that can do the task, and its settings and recipe for data of this shape.
+    """One cell of the map: a family that can do the task, and what fits data of this shape.
 
-    `advise(spec, rows)` gives (family settings, recipe); what the user said wins over both, field by field.
+    What the user said wins over what `advise(spec, rows)` gives, field by field.
     """
 
     family: type
-    advise: Callable[[Any, int], tuple[Any, Recipe]]
-
-
-@dataclass
-class Given:
-    """What a call was given: raw rows, their raw answers, official splits, where it came from."""
-
-    rows: Any
-    answers: Any
-    source: str = ""
-    targets: tuple[str, ...] = ()
+    advise: Callable[[Any, int], Advice]
 
 
 class Estimator(BaseEstimator):
     """A task on a kind of data, done by a family. Subclasses are declarations; see `decet.estimators.catalog`."""
 
     kind: ClassVar[type] = Tables
+    reader: ClassVar[Reader] = TableReader()
     question: ClassVar[type]
     row: ClassVar[tuple[Cell, ...]] = ()
     scored: ClassVar[str]  # the metric that `score` gives
@@ -126,7 +121,7 @@ class Estimator(BaseEstimator):
         started = time.monotonic()
         cell = self._cell()
         given = self._given(X, y, reset=True)
-        check = None if validation is None else self._pair(validation, given.targets)
+        check = None if validation is None else self.reader.pair(self, validation, given.targets)
         call = Call(
             validation=check,
             groups=groups,
@@ -151,23 +146,30 @@ class Estimator(BaseEstimator):
         if given.answers is None:
             column = f"a table with the column {listed(self.target_names_)}, or " if self.target_names_ else ""
             raise BadInput(f"evaluate needs answers: {column}y.")
-        answers = self._numbers_of(self._answers(given.rows, BULK))
-        target = self._target(given.answers)
+        answers, unread = self._collected(given.rows, bulk_of(self.codec_.spec))
+        if unread:
+            warnings.warn(f"{told_unread(given.rows, unread)} and left out.", DataWarning, stacklevel=2)
+        target = np.delete(self._target(given.answers), list(unread), 0)
+        answers = self._numbers_of(np.delete(answers, list(unread), 0))
         metrics: dict[str, float | None] = self._asked().metrics(answers, target, self.answer_.spec)
         return metrics
 
     def records(self, X: Any) -> Iterator[dict[str, Any]]:
-        """What `decet predict` prints: one dict an item, JSON values only; X is checked whole first.
+        """What `decet predict` prints: one dict an item, JSON values only; read and answered in blocks.
 
+        file: which picture, where they are files.
         answer: a label or a number, a list of labels, or a dict by column where there are several.
         probabilities: by label (by column and label where there are several columns); of classifiers only.
+        error: why an item has no answer, in place of the two.
         """
         self._check_fitted()
-        inputs = self.codec_.encode(self._given(X, None, reset=False).rows)
-        self._tell_unseen()
-        for begin in range(0, len(inputs[0]), BULK):
-            part = taken(inputs, torch.arange(begin, min(begin + BULK, len(inputs[0]))))
-            yield from self._records(answers_of(self.learner_, part, self.device_, CHUNK))
+        rows = self._given(X, None, reset=False).rows
+        names = iter(getattr(rows, "files", None) or ())
+        for answers, reasons in self._streamed(rows, CHUNK):
+            for record, reason in zip_longest(self._records(answers), reasons):
+                name = next(names, None)
+                named = {} if name is None else {"file": name}
+                yield named | (record if reason is None else {"answer": None, "error": reason})
 
     def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
         """Accuracy of labels, R2 of numbers: higher is better. X and y as `fit` takes them."""
@@ -286,9 +288,10 @@ class Estimator(BaseEstimator):
         self._asked()
         return cell
 
-    def _asked(self) -> Any:
-        """The question, with this estimator's settings."""
-        return self.question(**{f.name: getattr(self, f.name) for f in fields(self.question)})
+    def _asked(self, advised: Any = None) -> Any:
+        """The question: this estimator's settings, then what the cell advised for what they leave open."""
+        said = self.question(**{f.name: getattr(self, f.name) for f in fields(self.question)})
+        return joined(said, advised if advised is not None else getattr(self, "question_", None))
 
     def _device(self) -> torch.device:
         if self.device == "auto":
@@ -306,13 +309,13 @@ class Estimator(BaseEstimator):
             raise BadInput(f"device {self.device!r} cannot be used here ({reason}). Try 'cpu' or 'auto'.") from error
         return device
 
-    def _joined_settings(self, cell: Cell, spec: Any, rows: int) -> tuple[Family, Recipe]:
-        """The user's settings over the cell's, field by field."""
-        family, recipe = cell.advise(spec, rows)
+    def _joined_settings(self, cell: Cell, spec: Any, rows: int) -> tuple[Family, Recipe, Any]:
+        """The user's settings over the cell's, field by field; and what the cell says of the question."""
+        family, recipe, question = cell.advise(spec, rows)
         said = self.recipe
         if said is not None and (said.steps is not None or said.epochs is not None):
             recipe = replace(recipe, epochs=None, steps=None)
-        return joined(self.family, family), joined(said, recipe)
+        return joined(self.family, family), joined(said, recipe), question
 
     def _check_fitted(self) -> None:
         if not self.__sklearn_is_fitted__():
@@ -324,120 +327,37 @@ class Estimator(BaseEstimator):
 
     def _given(self, X: Any, y: Any, *, reset: bool) -> Given:
         """Raw rows and answers from whatever a user may pass. `reset`: remember the columns (fit)."""
-        if isinstance(X, Loaded):
-            return self._from_set(X, y, reset)
-        if isinstance(X, (str, Path)):
-            return self._from_name(str(X), y, reset)
-        if isinstance(X, Given):
-            return X
-        if _columns_of(X) is not None or _is_named(X):
-            frame = read_table(X)
-            targets: tuple[str, ...] = ()
-            if names_columns(y, frame):
-                targets = tuple(map(str, [y] if isinstance(y, str) else y))
-                frame, y = pop_target(frame, y)
-            elif y is None and not reset:
-                frame, y, targets = self._without_target(frame)
-            return self._checked(frame, y, targets, "a data frame", reset)
-        if isinstance(y, str):
-            raise BadInput(
-                f"y names a column ({y!r}), but X is an array, whose columns have no names. Pass the answers."
-            )
-        return self._checked(X, y, (), "an array", reset)
-
-    def _from_name(self, name: str, y: Any, reset: bool) -> Given:
-        from decet.data import datasets
-
-        if datasets.means_set(name):
-            loaded = datasets.load(name)
-            if reset and loaded.splits is not None:  # the official test rows are for evaluate
-                loaded = datasets.load(name, "train")
-            return self._from_set(loaded, y, reset)
-        if name != "-" and not Path(name).exists() and "." not in Path(name).name and "/" not in name:
-            raise BadInput(f"no such path or public set: {name!r}.{suggest(name, datasets.names())}")
-        frame = read_table(name)
-        if y is None and not reset:
-            frame, y, targets = self._without_target(frame)
-            return self._checked(frame, y, targets, name, reset)
-        if y is None:
-            columns = listed(frame.columns)
-            raise BadInput(f"which column of {name} is the target? Say y=... (--target). Columns: {columns}.")
-        if not names_columns(y, frame, always=True):
-            return self._checked(frame, y, (), name, reset)
-        targets = tuple(map(str, [y] if isinstance(y, str) else y))
-        frame, y = pop_target(frame, y)
-        return self._checked(frame, y, targets, name, reset)
-
-    def _from_set(self, loaded: Loaded, y: Any, reset: bool) -> Given:
-        if y is not None:
-            frame = loaded.X.assign(**{loaded.target: loaded.y})
-            targets = tuple(map(str, [y] if isinstance(y, str) else y))
-            return self._checked(*pop_target(frame, y), targets, loaded.name, reset)
-        if not reset and set(self.target_names_) & set(loaded.X.columns):  # trained on another column of it
-            frame, y, targets = self._without_target(loaded.X.assign(**{loaded.target: loaded.y}))
-            return self._checked(frame, y, targets, loaded.name, reset)
-        return self._checked(loaded.X, loaded.y, (loaded.target,), loaded.name, reset)
-
-    def _without_target(self, frame: Any) -> tuple[Any, Any, tuple[str, ...]]:
-        """At evaluation the target columns are known, and taken out where they are there."""
-        names = [name for name in self.target_names_ if name in frame.columns]
-        if names and len(names) == len(self.target_names_):
-            return *pop_target(frame, names if len(names) > 1 else names[0]), tuple(names)
-        return frame, None, ()
-
-    def _checked(self, rows: Any, y: Any, targets: tuple[str, ...], source: str, reset: bool) -> Given:
-        """scikit-learn's checks of an array, decet's of a frame; both remember names and number of columns."""
-        if _columns_of(rows) is not None:
-            frame = read_table(rows)
-            if reset:
-                validate_data(self, frame, reset=True, skip_check_array=True)
-            elif not hasattr(self, "feature_names_in_") and frame.shape[1] != self.n_features_in_:
-                raise BadInput(f"X has {frame.shape[1]} columns, training had {self.n_features_in_}.")
-            rows = frame
-        else:
-            text = isinstance(rows, np.ndarray) and rows.dtype.kind in "OUS"
-            mixed = isinstance(rows, (list, tuple)) and _holds_text(rows)
-            rows = validate_data(
-                self,
-                np.asarray(rows, dtype=object) if mixed else rows,
-                reset=reset,
-                accept_sparse="csr",
-                dtype=None if text or mixed else "numeric",
-                ensure_all_finite=False if text or mixed else "allow-nan",
-            )
-            if sparse.issparse(rows):
-                rows = sparse.csr_matrix(rows)
-            else:
-                rows = read_table(rows)
-        if reset and y is None:
-            raise BadInput(
-                f"This {type(self).__name__} estimator requires y to be passed, but the target y is None. "
-                f"Pass answers, or the name of the target column."
-            )
-        if y is not None and not hasattr(y, "__len__"):
-            y = np.asarray(y)
-        if y is not None and len(y) != rows.shape[0]:
-            raise BadInput(f"X has {rows.shape[0]} rows but y has {len(y)}: inconsistent numbers of samples.")
-        return Given(rows, y, source, targets)
-
-    def _pair(self, validation: Any, targets: tuple[str, ...]) -> Given:
-        """Validation data: (X, y), or a frame or path that holds the target columns."""
-        if isinstance(validation, tuple) and len(validation) == 2 and validation[1] is not None:
-            return self._given(*validation, reset=False)
-        if isinstance(validation, (str, Path)):
-            validation = read_table(str(validation))
-        columns = _columns_of(validation)
-        if columns is None or not targets or not set(targets) <= set(map(str, columns)):
-            raise BadInput("validation must be (X, y), or a table that holds the target column.")
-        return self._given(validation, list(targets) if len(targets) > 1 else targets[0], reset=False)
+        return X if isinstance(X, Given) else self.reader.given(self, X, y, reset)
 
     # ------------------------------------------------------------------------------------------- answering
 
     def _answers(self, rows: Any, chunk: int = CHUNK) -> Array:
-        """What the learner answers to raw rows, in chunks of one size."""
-        inputs = self.codec_.encode(rows)
-        self._tell_unseen()
-        return answers_of(self.learner_, inputs, self.device_, chunk)
+        """What the learner answers to raw rows, in chunks of one size. Raises BadInput where one cannot be read."""
+        answers, unread = self._collected(rows, chunk)
+        if unread:
+            raise BadInput(
+                f"{told_unread(rows, unread)}. Take them out; `records` and `decet predict` tell each by itself."
+            )
+        return answers
+
+    def _collected(self, rows: Any, chunk: int) -> tuple[Array, dict[int, str]]:
+        """The answers to all rows, and which of these mean nothing, since the row cannot be read, and why."""
+        found, done = np.empty(0), 0
+        unread: dict[int, str] = {}
+        for answers, reasons in self._streamed(rows, chunk):
+            if not done:  # filled in place: pieces kept between large passing tensors would hold the heap open
+                found = np.empty((rows.shape[0], *answers.shape[1:]), dtype=answers.dtype)
+            found[done : done + len(answers)] = answers
+            unread |= {done + i: reason for i, reason in enumerate(reasons) if reason is not None}
+            done += len(answers)
+        return found, unread
+
+    def _streamed(self, rows: Any, chunk: int) -> Iterator[tuple[Array, list[str | None]]]:
+        """Answers block by block, and why there is none where a row cannot be read."""
+        for number, (inputs, reasons) in enumerate(self.codec_.stream(rows, BLOCK)):
+            if not number:
+                self._tell_unseen()
+            yield answers_of(self.learner_, inputs, self.device_, chunk), reasons
 
     def _tell_unseen(self) -> None:
         for remark in getattr(self.codec_, "remarks", ()):
@@ -575,6 +495,18 @@ def answers_of(learner: Learner, inputs: tuple[Any, ...], device: torch.device, 
     return answers.numpy()
 
 
+def bulk_of(spec: Any) -> int:
+    """Rows a forward pass where only metrics matter: fewer of large pictures."""
+    numbers = spec.channels * spec.height * spec.width * (spec.frames or 1) if isinstance(spec, ImageSpec) else 1
+    return max(16, min(BULK, BULK_NUMBERS // numbers))
+
+
+def told_unread(rows: Any, unread: Mapping[int, str]) -> str:
+    """`3 of 1,200 pictures could not be read: a.png (truncated), ...`"""
+    named = listed(f"{rows.names[i]} ({reason})" for i, reason in unread.items())
+    return f"{len(unread):,} of {rows.shape[0]:,} pictures could not be read: {named}"
+
+
 def changed(settings: Any, part: str, changes: Mapping[str, Any]) -> Any:
     """A copy of frozen settings with some fields replaced. Raises BadInput for unknown fields."""
     known = [f.name for f in fields(settings)]
@@ -582,19 +514,3 @@ def changed(settings: Any, part: str, changes: Mapping[str, Any]) -> Any:
         if name not in known:
             raise BadInput(f"{part} ({type(settings).__name__}) has no field {name!r}.{suggest(name, known)}")
     return replace(settings, **changes)
-
-
-def _columns_of(X: Any) -> Any:
-    """The columns of a data frame of any library; None for arrays and lists."""
-    return getattr(X, "columns", None) if hasattr(X, "__dataframe__") or hasattr(X, "iloc") else None
-
-
-def _is_named(X: Any) -> bool:
-    """Whether rows come with the names of their columns: a dict of columns or a list of dicts."""
-    return isinstance(X, Mapping) or (isinstance(X, (list, tuple)) and bool(X) and isinstance(X[0], Mapping))
-
-
-def _holds_text(rows: Any) -> bool:
-    """Whether a list of rows has a string in its first row."""
-    first = rows[0] if len(rows) else ()
-    return isinstance(first, (list, tuple)) and any(isinstance(value, str) for value in first)

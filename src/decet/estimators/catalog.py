@@ -11,18 +11,24 @@ import math
 from dataclasses import replace
 from typing import Any, ClassVar
 
-from decet.contracts import TableSpec
-from decet.estimators.base import Cell, Classifies, Estimator, Regresses
+from decet.contracts import ImageSpec, TableSpec
+from decet.data.images import Images
+from decet.estimators.base import Advice, Cell, Classifies, Estimator, Regresses
+from decet.estimators.reading import PictureReader
+from decet.families.cnn import CNN
 from decet.families.dnn import DNN
+from decet.families.resnet import ResNet
+from decet.settings import joined
+from decet.tasks.classify_pictures import ClassifyPictures
 from decet.training.recipe import Recipe
 
 
-def _dnn_on_tables(spec: TableSpec, rows: int) -> tuple[DNN, Recipe]:
+def _dnn_on_tables(spec: TableSpec, rows: int) -> Advice:
     """TabM (2410.24210): with binned numbers where rows are many; narrow, smooth and short where they are few."""
     if rows <= 5_000:
         family = DNN(width=64 if rows < 1_000 else 192, depth=2, dropout=0.2, activation="silu", embedding="none")
         batch = min(256, max(16, 2 ** round(math.log2(max(rows, 1) / 12))))
-        return family, Recipe(epochs=60, batch=batch, lr=2e-3, weight_decay=1e-2, patience=0, members=8)
+        return Advice(family, Recipe(epochs=60, batch=batch, lr=2e-3, weight_decay=1e-2, patience=0, members=8))
     wide = spec.numbers > 200 or spec.sparse
     family = DNN(
         width=128 if rows < 100_000 else 256,
@@ -33,8 +39,68 @@ def _dnn_on_tables(spec: TableSpec, rows: int) -> tuple[DNN, Recipe]:
     )
     recipe = Recipe(lr=2e-3, weight_decay=1e-2, average=0.99, patience=10)
     if rows < 100_000:
-        return family, replace(recipe, epochs=25, batch=256, members=16)
-    return family, replace(recipe, epochs=12, batch=1024, members=8)
+        return Advice(family, replace(recipe, epochs=25, batch=256, members=16))
+    return Advice(family, replace(recipe, epochs=12, batch=1024, members=8))
+
+
+def _resnet_on_tables(spec: TableSpec, rows: int) -> Advice:
+    """Gorishniy et al. (2106.11959), with binned numbers where rows are many; five separate networks where few."""
+    wide = spec.numbers > 200 or spec.sparse
+    if rows <= 5_000:
+        family = ResNet(width=64 if rows < 1_000 else 128, blocks=(2,), dropout=0.2, embedding="none")
+        batch = min(256, max(16, 2 ** round(math.log2(max(rows, 1) / 12))))
+        return Advice(family, Recipe(epochs=60, batch=batch, lr=1e-3, weight_decay=1e-2, patience=0, members=4))
+    embedded = max(4, min(24, 400 // max(spec.numbers, 1)))
+    family = ResNet(
+        width=192, blocks=(3,), dropout=0.2, embedding="none" if wide else "piecewise", embedding_width=embedded
+    )
+    recipe = Recipe(lr=1e-3, weight_decay=1e-2, average=0.99, patience=8, epochs=25, batch=256, members=1)
+    return Advice(family, recipe if rows < 100_000 else replace(recipe, epochs=12, batch=1024))
+
+
+def _varied(spec: ImageSpec) -> Recipe:
+    """How pictures may be varied without becoming others: colour photographs may be mirrored, glyphs may not."""
+    side = min(spec.height, spec.width)
+    if spec.channels == 3:
+        return Recipe(flip=True, crop=max(1, round(side / 16)))
+    return Recipe(crop=max(1, round(side / 14)), rotate=10.0, zoom=0.1)
+
+
+def _asks(spec: ImageSpec) -> ClassifyPictures:
+    return ClassifyPictures(label_smoothing=0.1, views="shift" if spec.channels == 3 and spec.height <= 64 else "plain")
+
+
+def _length(rows: int) -> tuple[int, int]:
+    """Epochs and pictures a step: few rows are seen more often, in smaller batches."""
+    epochs = max(8, min(100, round(1_200_000 / max(rows, 1))))
+    return epochs, max(8, min(512, 2 ** round(math.log2(max(rows, 1) / 80))))
+
+
+def _resnet_on_pictures(spec: ImageSpec, rows: int) -> Advice:
+    """The fast nine-layer network for small pictures, ResNet-18 for large ones; Muon, one cycle."""
+    epochs, batch = _length(rows)
+    small = max(spec.height, spec.width) <= 64
+    family = ResNet(depth=9, width=64) if small else ResNet(depth=18, width=32)
+    recipe = Recipe(epochs=epochs, batch=batch, lr=1e-2, weight_decay=0.05, optimizer="muon", momentum=0.9)
+    recipe = joined(recipe, Recipe(schedule="one-cycle", warmup=0.15, clip=0.0, precision="auto", grow=0.75))
+    return Advice(family, joined(recipe, _varied(spec)), _asks(spec))
+
+
+def _cnn_on_pictures(spec: ImageSpec, rows: int) -> Advice:
+    """Blocks of two convolutions, norm and rectifier, the map halved after each while it is large enough."""
+    epochs, batch = _length(rows)
+    blocks = max(1, min(4, int(math.log2(max(2, min(spec.height, spec.width) / 4)))))
+    family = CNN(channels=tuple(32 * 2**i for i in range(blocks)), depth=2, summary="flat", dropout=0.3)
+    recipe = Recipe(epochs=epochs, batch=min(batch, 128), lr=3e-3, weight_decay=0.05, schedule="one-cycle")
+    recipe = joined(recipe, Recipe(warmup=0.2, clip=0.0, precision="auto"))
+    return Advice(family, joined(recipe, _varied(spec)), _asks(spec))
+
+
+def _dnn_on_pictures(spec: ImageSpec, rows: int) -> Advice:
+    epochs, batch = _length(rows)
+    family = DNN(width=512, depth=3, dropout=0.2, norm="batch")
+    recipe = Recipe(epochs=epochs, batch=min(batch, 256), lr=2e-3, weight_decay=0.05, schedule="one-cycle", warmup=0.1)
+    return Advice(family, joined(recipe, _varied(spec)), _asks(spec))
 
 
 class TableClassifier(Classifies):
@@ -45,13 +111,13 @@ class TableClassifier(Classifies):
     recipe: how to train. inputs: how columns are read. seed: of every random draw. device: "auto", "cpu", "cuda".
     """
 
-    row: ClassVar[tuple[Cell, ...]] = (Cell(DNN, _dnn_on_tables),)
+    row: ClassVar[tuple[Cell, ...]] = (Cell(DNN, _dnn_on_tables), Cell(ResNet, _resnet_on_tables))
 
     def __init__(
         self,
-        family: DNN | None = None,
+        family: DNN | ResNet | None = None,
         *,
-        label_smoothing: float = 0.0,
+        label_smoothing: float | None = None,
         class_weight: Any = None,
         threshold: float | None = None,
         recipe: Recipe | None = None,
@@ -76,11 +142,11 @@ class TableRegressor(Regresses):
     recipe: how to train. inputs: how columns are read. seed: of every random draw. device: "auto", "cpu", "cuda".
     """
 
-    row: ClassVar[tuple[Cell, ...]] = (Cell(DNN, _dnn_on_tables),)
+    row: ClassVar[tuple[Cell, ...]] = (Cell(DNN, _dnn_on_tables), Cell(ResNet, _resnet_on_tables))
 
     def __init__(
         self,
-        family: DNN | None = None,
+        family: DNN | ResNet | None = None,
         *,
         loss: str = "squared",
         recipe: Recipe | None = None,
@@ -96,8 +162,49 @@ class TableRegressor(Regresses):
         self.device = device
 
 
-ESTIMATORS: tuple[type[Estimator], ...] = (TableClassifier, TableRegressor)
-FAMILIES: tuple[type, ...] = (DNN,)
+class ImageClassifier(Classifies):
+    """Which class does each picture belong to? Labels, label sets, or several columns of labels.
+
+    family: the network's settings (ResNet by default).
+    label_smoothing, class_weight, threshold, views: see `decet.tasks.classify_pictures.ClassifyPictures`.
+    recipe: how to train. inputs: how pictures are read. seed: of every random draw. device: "auto", "cpu", "cuda".
+    """
+
+    kind = Images
+    reader = PictureReader()
+    question = ClassifyPictures
+    row: ClassVar[tuple[Cell, ...]] = (
+        Cell(ResNet, _resnet_on_pictures),
+        Cell(CNN, _cnn_on_pictures),
+        Cell(DNN, _dnn_on_pictures),
+    )
+
+    def __init__(
+        self,
+        family: ResNet | CNN | DNN | None = None,
+        *,
+        label_smoothing: float | None = None,
+        class_weight: Any = None,
+        threshold: float | None = None,
+        views: str | None = None,
+        recipe: Recipe | None = None,
+        inputs: Any = None,
+        seed: int = 0,
+        device: str = "auto",
+    ):
+        self.family = family
+        self.label_smoothing = label_smoothing
+        self.class_weight = class_weight
+        self.threshold = threshold
+        self.views = views
+        self.recipe = recipe
+        self.inputs = inputs
+        self.seed = seed
+        self.device = device
+
+
+ESTIMATORS: tuple[type[Estimator], ...] = (TableClassifier, TableRegressor, ImageClassifier)
+FAMILIES: tuple[type, ...] = (DNN, CNN, ResNet)
 
 PLAN: dict[str, tuple[str, str, str]] = {  # estimator -> data, answer, families (default first)
     "TableClassifier": ("Table", "label", "DNN, ResNet, Transformer"),

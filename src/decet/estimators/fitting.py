@@ -20,20 +20,20 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy import sparse
 
 from decet import artifact
-from decet.contracts import LabelSpec, Learner, Stage
-from decet.data.quality import quality, repeated_rows
+from decet.contracts import ImageSpec, LabelSpec, Learner, Stage
 from decet.data.resident import Resident, moved, taken
 from decet.data.splits import folds, split
 from decet.data.targets import LabelCodec, NumberCodec, check_learnable, fit_labels, fit_numbers
 from decet.errors import BadInput, check_range, listed, suggest
-from decet.estimators.base import BULK, Cell, DataWarning, Estimator, Given, answers_of
+from decet.estimators.base import Cell, Estimator, answers_of, bulk_of
 from decet.estimators.folders import CROSSFIT, check_free
+from decet.estimators.reading import DataWarning, Given
 from decet.settings import joined
 from decet.tasks.classify import Classifier, Classify
 from decet.tensors import Sparse
+from decet.training.augment import Augmentation, asked
 from decet.training.checkpoint import read_tree, write_tree
 from decet.training.loop import OnEpoch, Outcome, train
 from decet.training.progress import Part, Quiet, Show
@@ -44,6 +44,7 @@ LARGE = 5_000  # rows from which validation and calibration rows are set aside
 FOLDS = 5
 GIVEN_PATIENCE = 20  # epochs, where the user gives validation rows and the cell has no patience
 FOLD_PATIENCE = 25  # epochs without a better score after which a fold stops
+DIGESTED = 4_096  # rows a checksum looks at at a time
 FEWEST = 25  # rows below which not even cross-fitting is worth its noise
 
 
@@ -134,7 +135,7 @@ class _Fit:
             choice.metrics = self._metrics(self._answers(learner, validation), self.target.numpy()[validation])
         elif self.call.validation is not None:
             rows, answers = self.call.validation.rows, self.call.validation.answers
-            predicted = answers_of(learner, self.codec.encode(rows), self.device, BULK)
+            predicted = answers_of(learner, self.codec.encode(rows), self.device, bulk_of(self.codec.spec))
             choice.how = "rows given"
             choice.metrics = self._metrics(predicted, self.answer.encode(answers).numpy())
         self._keep(learner, outcome, choice)
@@ -191,7 +192,7 @@ class _Fit:
             return groups
         if self.call.order is not None:
             return None
-        self.copies = ids = repeated_rows(self.given.rows)
+        self.copies = ids = self._inputs().groups(self.given.rows)
         distinct = len(np.unique(ids))
         return ids if 2 * FOLDS <= distinct < self.count else None  # a handful of distinct rows cannot be kept apart
 
@@ -216,14 +217,16 @@ class _Fit:
         self.groups, self.order = self._groups(), self._order()
         if self.count <= LARGE:
             return np.arange(self.count), None, None
-        fractions = (0.8, 0.1, 0.1) if self.call.validation is None else (0.9, 0.0, 0.1)
+        most = self._inputs().held_out or self.count
+        share = min(0.1, most / self.count)
+        validation = share if self.call.validation is None else 0.0
         parts = split(
             self.count,
             seed=self.seed,
             labels=self._labels(),
             groups=self.groups,
             order=self.order,
-            fractions=fractions,
+            fractions=(1.0 - validation - share, validation, share),
         )
         return parts.train, parts.validation if len(parts.validation) else None, parts.calibration
 
@@ -236,26 +239,18 @@ class _Fit:
     def _data_notes(self, rows: Array) -> None:
         self.codec = self._inputs().fit(self.given.rows, None if len(rows) == self.count else rows)
         self.encoded = self.codec.encode(self.given.rows)
-        frame = self.given.rows
-        self._refuse_empty_columns(frame)
-        if not sparse.issparse(frame):
-            self.notes += [*self.codec.warnings, *quality(frame, self.given.answers, self.codec, self.copies)]
+        self.notes += self._inputs().notes(self.given.rows, self.given.answers, self.codec, self.copies)
         for note in self.notes:
             warnings.warn(note, DataWarning, stacklevel=6)
-
-    def _refuse_empty_columns(self, frame: Any) -> None:
-        empty = [c["name"] for c in self.codec.description() if c["kind"] == "all missing"]
-        empty = [name for name in empty if frame[name].isna().all()] if len(empty) else []
-        if empty and hasattr(self.estimator, "feature_names_in_"):
-            raise BadInput(
-                f"all values of column {listed(map(repr, empty))} are missing, so nothing can be learned from it. "
-                f"Take it out, or say inputs=Tables(drop=({empty[0]!r},)) (--inputs.drop {empty[0]})."
-            )
 
     # ----------------------------------------------------------------------------------------------- training
 
     def _settings(self, spec: Any, rows: int) -> tuple[Any, Recipe]:
-        family, recipe = self.estimator._joined_settings(self.cell, spec, rows)
+        """Family and recipe in effect; the question in effect is kept on the way."""
+        family, recipe, self.advised = self.estimator._joined_settings(self.cell, spec, rows)
+        self.asked = self.estimator._asked(self.advised)
+        if not isinstance(spec, ImageSpec) and (named := asked(recipe)):
+            raise BadInput(f"recipe.{named[0]} varies pictures, and {type(self.estimator).__name__} has none.")
         base = FALLBACK if recipe.epochs is None and recipe.steps is None else replace(FALLBACK, epochs=None)
         return family, joined(recipe, base)
 
@@ -285,6 +280,15 @@ class _Fit:
         index = None if rows is None else torch.as_tensor(rows)
         return Resident(moved(inputs, self.device), self.target.to(self.device), weights, index, batch)
 
+    def _augmentation(self, codec: Any, recipe: Recipe, source: Resident) -> Augmentation | None:
+        if not asked(recipe):
+            return None
+        labels = self.answer.spec
+        mixes = isinstance(labels, LabelSpec) and labels.exclusive and len(labels.classes) == 1
+        if (recipe.mixup or recipe.cutmix) and not mixes:
+            raise BadInput("recipe.mixup and recipe.cutmix need one column of labels. Leave them out.")
+        return Augmentation(recipe, codec.spec, source.steps, labels.classes[0] if mixes else None)  # type: ignore[union-attr]
+
     def _train(
         self, rows: Array, weight: Array | None, choice: Choice, validation: Array | None
     ) -> tuple[Learner, Outcome]:
@@ -310,7 +314,7 @@ class _Fit:
         part = None if len(rows) == self.count else rows
         source = self._source(self.encoded, part, weight, recipe.batch or 1)
         outcome = train(
-            [Stage(learner, source, recipe, check)],
+            [Stage(learner, source, recipe, check, augment=self._augmentation(self.codec, recipe, source))],
             seed=self.seed,
             device=self.device,
             budget=self._left(),
@@ -350,7 +354,7 @@ class _Fit:
         shown = dict.fromkeys([name, next(iter(self.asked.higher))])
 
         def validate(learner: Learner) -> dict[str, float]:
-            answers = answers_of(learner, held, self.device, BULK)
+            answers = answers_of(learner, held, self.device, bulk_of(self.codec.spec))
             if keep is not None:
                 keep.append(answers)
             known = {k: v for k, v in self._metrics(answers, target, tuple(shown)).items() if v is not None}
@@ -428,8 +432,9 @@ class _Fit:
 
         left = self._left()
         source = self._source(inputs, rows, weight, recipe.batch or 1)
+        augment = self._augmentation(codec, recipe, source)
         outcome = train(
-            [Stage(learner, source, recipe, validate, f"fold {number + 1} of {FOLDS}")],
+            [Stage(learner, source, recipe, validate, f"fold {number + 1} of {FOLDS}", augment)],
             seed=self.seed + number + 1,
             device=self.device,
             budget=None if left is None else left / (FOLDS + 1 - number),
@@ -440,7 +445,7 @@ class _Fit:
         if not outcome.interrupted:
             return scores, answers, None
         self.codec, self.family, self.recipe, self.taken = codec, family, recipe, 0
-        kept = answers_of(learner, taken(inputs, torch.as_tensor(held)), self.device, BULK)
+        kept = answers_of(learner, taken(inputs, torch.as_tensor(held)), self.device, bulk_of(self.codec.spec))
         metrics = self._metrics(kept, self.target.numpy()[held])
         how = f"fold {number + 1} of {FOLDS}, interrupted"
         return scores, answers, Choice(metrics=metrics, how=how, learner=learner, outcome=outcome)
@@ -448,7 +453,7 @@ class _Fit:
     # ------------------------------------------------------------------------------------------------ results
 
     def _answers(self, learner: Learner, rows: Array) -> Array:
-        return answers_of(learner, taken(self.encoded, torch.as_tensor(rows)), self.device, BULK)
+        return answers_of(learner, taken(self.encoded, torch.as_tensor(rows)), self.device, bulk_of(self.codec.spec))
 
     def _metrics(self, answers: Array, target: Array, only: tuple[str, ...] | None = None) -> dict[str, float | None]:
         if isinstance(self.asked, Classify):
@@ -495,7 +500,9 @@ class _Fit:
         estimator.device_ = self.device
         estimator.codec_, estimator.answer_ = self.codec, self.answer
         estimator.target_names_ = self.given.targets
-        estimator.family_, estimator.recipe_ = self.family, self.recipe
+        if not hasattr(estimator, "n_features_in_"):  # pictures have no columns: their numbers count
+            estimator.n_features_in_ = sum(x[0].numel() for x in self.encoded)
+        estimator.family_, estimator.recipe_, estimator.question_ = self.family, self.recipe, self.advised
         estimator.history_, estimator.plan_ = self.records, outcome.plan
         estimator.metrics_ = choice.metrics
         estimator.warnings_ = self.notes
@@ -547,7 +554,8 @@ def _take_weights(learner: Learner, before: Any, same_answer: bool) -> int:
 def _checksum(tensors: list[torch.Tensor]) -> str:
     digest = hashlib.sha256()
     for tensor in tensors:
-        digest.update(np.ascontiguousarray(tensor.numpy()).view(np.uint8).data if tensor.numel() else b"")
+        for part in tensor.split(DIGESTED) if tensor.numel() else ():  # in parts: pictures may lie on the disk
+            digest.update(np.ascontiguousarray(part.numpy()).view(np.uint8).data)
     return digest.hexdigest()
 
 

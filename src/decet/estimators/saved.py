@@ -18,12 +18,14 @@ import torch
 from torch import Tensor
 
 from decet import __version__, artifact
+from decet.data.images import ImageCodec
 from decet.data.tables import SparseCodec, TableCodec
 from decet.data.targets import LabelCodec, NumberCodec
 from decet.errors import BadInput, DecetError, suggest
 from decet.estimators import catalog
-from decet.estimators.base import PARTS, DataWarning, Estimator
+from decet.estimators.base import PARTS, Estimator
 from decet.estimators.folders import check_own
+from decet.estimators.reading import DataWarning
 from decet.tensors import Sparse
 from decet.training.recipe import Recipe
 
@@ -31,7 +33,7 @@ GOLDEN_ROWS = 16
 GOLDEN_SEED = 20_231
 TOLERANCE = 1e-4  # relative, of golden answers
 NETWORK, CODEC, ANSWER = "network.", "codec.", "answer."  # whose tensors, in weights.safetensors
-CODECS: dict[str, type] = {"TableCodec": TableCodec, "SparseCodec": SparseCodec}
+CODECS: dict[str, type] = {"TableCodec": TableCodec, "SparseCodec": SparseCodec, "ImageCodec": ImageCodec}
 ANSWERS: dict[str, type] = {"LabelCodec": LabelCodec, "NumberCodec": NumberCodec}
 
 
@@ -106,7 +108,7 @@ def to_files(estimator: Any) -> dict[str, bytes]:
     model = {
         "estimator": type(estimator).__name__,
         "said": {name: _settings(value) if name in PARTS else _keyed(value) for name, value in said.items()},
-        "used": {"family": _settings(estimator.family_), "recipe": _settings(estimator.recipe_)},
+        "used": {part: _settings(getattr(estimator, f"{part}_")) for part in ("family", "recipe", "question")},
         "codec": {"name": type(estimator.codec_).__name__, **codec},
         "answer": {"name": type(estimator.answer_).__name__, **answer},
         "targets": list(estimator.target_names_),
@@ -148,6 +150,7 @@ def _rebuilt(contents: artifact.Contents, into: Estimator | None) -> Estimator:
     estimator.answer_ = _one_of(ANSWERS, answer.pop("name")).restore(answer, _arrays(weights, ANSWER))
     estimator.family_ = _unsettled(model["used"]["family"], kind)
     estimator.recipe_ = _unsettled(model["used"]["recipe"], kind)
+    estimator.question_ = _unsettled(model["used"].get("question"), kind)  # older folders have none
     estimator.device_ = _device(estimator)
     estimator.learner_ = _learner(estimator, _part(weights, NETWORK))
     estimator.target_names_ = tuple(model["targets"])
@@ -249,7 +252,9 @@ def _unsettled(value: Mapping[str, Any] | None, kind: type[Estimator]) -> Any:
         return None
     said = dict(value)
     name = said.pop("name")
-    known = {c.family.__name__: c.family for c in kind.row} | {"Recipe": Recipe, kind.kind.__name__: kind.kind}
+    known = {c.family.__name__: c.family for c in kind.row} | {
+        part.__name__: part for part in (Recipe, kind.kind, kind.question)
+    }
     chosen = _one_of(known, name)
     names = [f.name for f in fields(chosen)]
     for key in said:
@@ -275,7 +280,8 @@ def _arrays(weights: Mapping[str, Tensor], prefix: str) -> dict[str, Any]:
 def card(estimator: Any) -> str:
     """The model card, in the Hub's format: what it is, on what it was trained, how good, how to use it."""
     provenance, kind, family = estimator.provenance_, type(estimator).__name__, _name(estimator.family_)
-    task = "tabular-regression" if "Regressor" in kind else "tabular-classification"
+    data = {"Images": "image"}.get(type(estimator).kind.__name__, "tabular")
+    task = f"{data}-{'regression' if 'Regressor' in kind else 'classification'}"
     head = ["---", "library_name: decet", f"pipeline_tag: {task}", "tags:", "- decet", f"- {family}", "---", ""]
     metrics = [
         f"| {name} | {'undefined' if v is None else format(v, '.4f')} |" for name, v in estimator.metrics_.items()
@@ -293,9 +299,9 @@ def card(estimator: Any) -> str:
         "",
         *(["| metric | value |", "|---|---|", *metrics] if metrics else ["None: too few rows to hold any out."]),
         "",
-        "## Columns",
+        "## Inputs",
         "",
-        "| column | kind | detail |",
+        "| input | kind | detail |",
         "|---|---|---|",
         *rows,
         "",

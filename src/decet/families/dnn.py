@@ -15,8 +15,9 @@ Differs from the papers:
 1. Category embeddings are trained with 1 % of the entries hidden, so that unseen categories have a meaning.
 2. TabM's adapters and biases are undecayed; its matrices and heads are decayed.
 
-Reads tables. Good at: tables of mixed columns from a few hundred rows on, many columns at once, several targets.
-Weak at: a few dozen rows (use logistic regression), images and sequences (use CNN, LSTM, Transformer).
+Reads tables, and pictures as one long row of standardised pixels. Good at: tables of mixed columns from a few hundred
+rows on, many columns at once, several targets. Weak at: a few dozen rows (use logistic regression), pictures, whose
+neighbourhoods it does not know (use CNN, ResNet), sequences (use LSTM, Transformer).
 """
 
 from __future__ import annotations
@@ -29,11 +30,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from decet.contracts import Body, Features, TableSpec
+from decet.contracts import Body, Features, ImageSpec, TableSpec
 from decet.errors import BadInput, Unsupported, check_choice, check_range
 from decet.nn.dropout import Dropout
 from decet.nn.members import Ensemble, MemberLinear
-from decet.nn.stems import TableStem
+from decet.nn.stems import FlatStem, TableStem, drawn
 from decet.settings import check_whole, joined
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {
@@ -85,7 +86,7 @@ class DNN:
     init: str | None = None
     sharing: str | None = None
 
-    reads: ClassVar[tuple[type, ...]] = (TableSpec,)
+    reads: ClassVar[tuple[type, ...]] = (TableSpec, ImageSpec)
 
     def __post_init__(self) -> None:
         if self.hidden is not None:
@@ -112,13 +113,13 @@ class DNN:
     def encoder(self, spec: Any, members: int = 1) -> Body:
         """The network for this spec; `pooled()` gives (B, members, width of the last layer)."""
         match spec:
-            case TableSpec():
+            case TableSpec() | ImageSpec():
                 settings = joined(self, FALLBACK)
                 if members > 1 and settings.sharing == "none":
                     return Ensemble(lambda: _Perceptron(settings, spec, 1), members)
                 return _Perceptron(settings, spec, members)
             case _:
-                raise Unsupported(f"DNN reads tables. Received: {type(spec).__name__}.")
+                raise Unsupported(f"DNN reads tables and pictures. Received: {type(spec).__name__}.")
 
 
 FALLBACK = DNN(
@@ -138,24 +139,28 @@ FALLBACK = DNN(
 
 
 class _Perceptron(Body):
-    """Stem, then hidden layers. inputs (numbers (B, F), categories (B, C)) -> summary (B, M, D)."""
+    """Stem, then hidden layers. inputs (numbers (B, F), categories (B, C)), or (pixels,) -> summary (B, M, D)."""
 
-    def __init__(self, settings: DNN, spec: TableSpec, members: int):
+    def __init__(self, settings: DNN, spec: TableSpec | ImageSpec, members: int):
         super().__init__()
         widths = settings.hidden or (settings.width or 1,) * (settings.depth or 0)
         self.members = members
-        self.stem = TableStem(
-            spec,
-            settings.embedding or "none",
-            settings.embedding_width or 1,
-            settings.frequencies or 1,
-            settings.sigma or 1.0,
-        )
+        self.stem: FlatStem | TableStem
         self.sparse = None
+        if isinstance(spec, ImageSpec):
+            self.stem = FlatStem(spec)
+        else:
+            self.stem = TableStem(
+                spec,
+                settings.embedding or "none",
+                settings.embedding_width or 1,
+                settings.frequencies or 1,
+                settings.sigma or 1.0,
+            )
         inputs = self.stem.width
-        if spec.sparse:
+        if isinstance(spec, TableSpec) and spec.sparse:
             inputs = widths[0] if widths else 64
-            self.sparse = nn.Parameter(torch.randn(spec.numbers, inputs) / math.sqrt(max(spec.numbers, 1)))
+            self.sparse = nn.Parameter(drawn(spec.numbers, inputs, 1 / math.sqrt(max(spec.numbers, 1))))
             inputs += self.stem.width
         layers: list[nn.Module] = []
         for i, width in enumerate(widths):

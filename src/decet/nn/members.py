@@ -45,6 +45,7 @@ class MemberHead(nn.Module):
         self.weight = nn.Parameter(torch.empty(members, width, outputs).uniform_(-bound, bound))
         self.bias = nn.Parameter(torch.zeros(members, 1, outputs))
         self.bias.undecayed = True  # type: ignore[attr-defined]
+        self.weight.elementwise = True  # type: ignore[attr-defined]
 
     def forward(self, x: Tensor) -> Tensor:
         return torch.baddbmm(self.bias, x.transpose(0, 1), self.weight).transpose(0, 1)  # (B, M, outputs)
@@ -56,6 +57,7 @@ def head_of(width: int, outputs: int, members: int) -> nn.Module:
         return MemberHead(width, outputs, members)
     head = nn.Linear(width, outputs)
     nn.init.zeros_(head.bias)
+    head.weight.elementwise = True  # type: ignore[attr-defined]
     return head
 
 

@@ -1,4 +1,4 @@
-"""From the columns of a table to one vector a row: number embeddings, category embeddings, sparse products."""
+"""From raw inputs to what layers read: a table's columns, standardised pixels, embedded tokens, masked series."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from decet.contracts import TableSpec
+from decet.contracts import ImageSpec, TableSpec, TokenSpec
 
 UNKNOWN_SHARE = 0.01  # categories hidden in training, so that the slot of unseen ones is learned
+PLAIN_SCALE = (127.5, 63.75)  # mean and spread of pixels where the data says none: -2 to 2
 
 
 class Periodic(nn.Module):
@@ -23,9 +24,10 @@ class Periodic(nn.Module):
 
     def __init__(self, count: int, width: int, frequencies: int, sigma: float):
         super().__init__()
-        bound = 3 * sigma  # a rare huge frequency would make one column pure noise
-        self.frequency = nn.Parameter(sigma * nn.init.trunc_normal_(torch.empty(count, frequencies), a=-3, b=3))
-        self.frequency.data.clamp_(-bound, bound)
+        first = torch.empty(count, frequencies)
+        if not first.is_meta:  # within 3 sigma, for a rare huge frequency would make one column pure noise
+            nn.init.trunc_normal_(first, a=-3, b=3).mul_(sigma).clamp_(-3 * sigma, 3 * sigma)
+        self.frequency = nn.Parameter(first)
         self.mix = _per_column(count, 2 * frequencies, width)
         self.bias = nn.Parameter(torch.zeros(count, 1, width))
         _undecayed(self.frequency, self.bias)
@@ -107,16 +109,109 @@ class TableStem(nn.Module):
         return parts[0] if len(parts) == 1 else torch.cat(parts, 1)
 
 
+class ImageStem(nn.Module):
+    """Pixels on 0 to 255, uint8 or float32, standardised by channel: (B, C, H, W) -> float32 (B, C, H, W).
+
+    Clips (B, C, T, H, W) become pictures (B * T, C, H, W), a clip's frames one after the other. What comes out is
+    channels-last in memory, the layout that convolutions are quickest in.
+    """
+
+    gain: Tensor
+    shift: Tensor
+
+    def __init__(self, spec: ImageSpec):
+        super().__init__()
+        scale = spec.scale or (PLAIN_SCALE,) * spec.channels
+        self.register_buffer("gain", torch.tensor([[[1 / spread]] for _, spread in scale]))  # (C, 1, 1)
+        self.register_buffer("shift", torch.tensor([[[-mean / spread]] for mean, spread in scale]))
+
+    def forward(self, inputs: tuple[Any, ...]) -> Tensor:
+        pixels = inputs[0]
+        if pixels.dim() == 5:
+            pixels = pixels.transpose(1, 2).flatten(0, 1)  # (B * T, C, H, W)
+        x = pixels.to(torch.float32, memory_format=torch.channels_last)
+        return torch.addcmul(self.shift, x, self.gain).contiguous(memory_format=torch.channels_last)
+
+
+class FlatStem(nn.Module):
+    """All standardised pixels of a picture, or of all frames of a clip, as one vector: -> (B, [T *] H * W * C).
+
+    In the order in which they lie in memory, the channels of a pixel side by side.
+    """
+
+    def __init__(self, spec: ImageSpec):
+        super().__init__()
+        self.pixels = ImageStem(spec)
+        self.width = spec.channels * spec.height * spec.width * (spec.frames or 1)
+
+    def forward(self, inputs: tuple[Any, ...]) -> Tensor:
+        return self.pixels(inputs).permute(0, 2, 3, 1).reshape(-1, self.width)
+
+
+class TokenStem(nn.Module):
+    """Tokens as vectors, those of aligned streams added: (B, T), ... -> (B, D, T) and lengths (B,).
+
+    A text ends with its last token that is not padding; an empty one counts as one padding token, which is zero. A
+    stream (B, T, W), as the characters of each word, adds the mean of its vectors.
+    """
+
+    def __init__(self, spec: TokenSpec, width: int):
+        super().__init__()
+        self.pad = spec.pad
+        self.tokens = _words(spec.vocabulary, width, spec.pad)
+        self.streams = nn.ModuleList(_words(size, width, 0) for size in spec.streams)
+        self.width = width
+
+    def forward(self, inputs: tuple[Any, ...]) -> tuple[Tensor, Tensor]:
+        tokens, *streams = inputs
+        x = self.tokens(tokens)  # (B, T, D)
+        for table, stream in zip(self.streams, streams, strict=True):
+            vectors = table(stream)
+            if stream.dim() == 3:
+                vectors = vectors.sum(2) / (stream != 0).sum(2, keepdim=True).clamp(min=1)
+            x = x + vectors
+        place = torch.arange(1, tokens.shape[1] + 1, device=tokens.device)  # 1 to T
+        lengths = ((tokens != self.pad) * place).amax(1).clamp(min=1)
+        x = x.masked_fill((place > lengths.unsqueeze(1)).unsqueeze(-1), 0.0)
+        return x.transpose(1, 2), lengths  # (B, D, T)
+
+
+class SeriesStem(nn.Module):
+    """Values (B, T, C), lengths (B,) or None -> (B, C, T), zero beyond each length, and the lengths, at least 1."""
+
+    def forward(self, inputs: tuple[Any, ...]) -> tuple[Tensor, Tensor | None]:
+        values, lengths = inputs
+        x = values.transpose(1, 2)  # (B, C, T)
+        if lengths is None:
+            return x, None
+        lengths = lengths.clamp(min=1)
+        beyond = torch.arange(x.shape[-1], device=x.device) >= lengths.unsqueeze(1)
+        return x.masked_fill(beyond.unsqueeze(1), 0.0), lengths
+
+
 def category_width(slots: int) -> int:
     """Width of a category's embedding: its slots while they are few (as one-hot), then growing slowly."""
     return slots if slots <= 8 else min(64, round(1.6 * slots**0.56))
 
 
+def drawn(rows: int, columns: int, spread: float) -> Tensor:
+    """Normal numbers; on the meta device none, for to make them there loads 800 modules of torch, in seconds."""
+    numbers = torch.empty(rows, columns)
+    return numbers if numbers.is_meta else numbers.normal_().mul_(spread)
+
+
 def _table(slots: int, width: int) -> nn.Embedding:
-    table = nn.Embedding(slots, width)
-    with torch.no_grad():
-        table.weight.mul_(1 / math.sqrt(width))
+    table = nn.Embedding(slots, width, _weight=drawn(slots, width, 1 / math.sqrt(width)))
     _undecayed(table.weight)
+    return table
+
+
+def _words(vocabulary: int, width: int, pad: int) -> nn.Embedding:
+    """Vectors of about unit length; the padding token's is zero and stays so."""
+    table = _table(vocabulary, width)
+    with torch.no_grad():
+        table.weight[pad].zero_()
+    table.padding_idx = pad
     return table
 
 

@@ -35,12 +35,12 @@ Array = NDArray[Any]
 class Classify:
     """The question "which class?".
 
-    label_smoothing: share of each target spread over all classes, 0 to 0.9.
+    label_smoothing: share of each target spread over all classes, 0 to 0.9; None = not said, 0 where nobody says.
     class_weight: None, "balanced" (rare classes count as much as common ones), or a dict label -> weight.
     threshold: probability of the second of two classes from which it is answered; None = the likelier class.
     """
 
-    label_smoothing: float = 0.0
+    label_smoothing: float | None = None
     class_weight: Any = None
     threshold: float | None = None
 
@@ -67,7 +67,7 @@ class Classify:
             raise BadInput(f"threshold works for two classes. Received: {max(spec.classes)} classes.")
 
     def learner(self, body: Body, spec: LabelSpec, members: int) -> Classifier:
-        return Classifier(body, spec, members, self.label_smoothing)
+        return Classifier(body, spec, members, self.label_smoothing or 0.0)
 
     def decide(self, answers: Array, spec: LabelSpec) -> Array:
         """Probabilities (n, sum K) -> class ids (n, J)."""
@@ -164,12 +164,16 @@ class Classifier(Learner):
 
     @torch.no_grad()
     def predict(self, inputs: tuple[Any, ...]) -> Tensor:
-        logits = self.head(self.body(inputs).pooled()).float()
+        logits = self.logits(inputs)
         parts = []
         for part in logits.split(self.spec.classes, -1):
             mean = part.log_softmax(-1).logsumexp(1) - math.log(part.shape[1])  # log of the mean probability
             parts.append((mean / self.temperature).softmax(-1))
         return parts[0] if len(parts) == 1 else torch.cat(parts, 1)
+
+    def logits(self, inputs: tuple[Any, ...]) -> Tensor:
+        """What the answer is made of, (B, M, sum K)."""
+        return self.head(self.body(inputs).pooled()).float()
 
     def calibrate(self, answers: Array, target: Array) -> float:
         """Set the temperature that gives held-out answers (made at temperature 1) the least log loss."""

@@ -17,22 +17,23 @@ from __future__ import annotations
 import json
 import math
 import os
+import shutil
 import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
 import torch
 
-from decet.contracts import Batch, Clock, Learner, Stage
+from decet.contracts import Batch, Clock, Learner, Loss, Stage
 from decet.errors import BadInput, Diverged, listed
 from decet.settings import joined
-from decet.training.average import Average
+from decet.training.average import Average, reestimate
 from decet.training.backward import backward
 from decet.training.checkpoint import copy_tree, read_tree, write_tree
 from decet.training.optimizers import Optimizer
@@ -45,6 +46,7 @@ SAVE_STEPS = (100, 100)  # short epochs: a save point at the first end after so 
 WRITE_SECONDS = 5.0  # checkpoints are written to the disk at most so often
 TRIES = 6  # halvings of the rate before a run that is not finite is given up
 KEPT_BACK = 0.05  # share of a budget kept for what comes after training
+SETTLING = 10  # batches by which the means of batch norms are estimated anew for averaged weights
 
 OnEpoch = Callable[[dict[str, Any]], Any]
 
@@ -128,7 +130,10 @@ class _Run:
         self.covers = len(self.phases) == 1 and {id(p) for p in self.phases[0].parameters} >= moving
         self.recipes = [joined(phase.recipe, self.recipe) for phase in self.phases]
         self.optimizers = [Optimizer(p.parameters, r) for p, r in zip(self.phases, self.recipes, strict=True)]
-        self.average = Average(self.learner.averaged(), self.recipe.average) if self.recipe.average else None
+        self.average: Average | None = None
+        if self.recipe.average or self.recipe.swa:
+            self.average = Average(self.learner.averaged(), self.recipe.average or None)
+        self.called: Callable[[Batch, str], Loss] = compiled(self.learner) if self.recipe.compile else self.learner
         self.sums: dict[str, tuple[float, int]] = {}  # of the epoch so far: total and count of each part
         self.best: dict[str, Any] = {}
         self.before = len(outcome.history)  # records of earlier stages
@@ -186,6 +191,7 @@ class _Run:
             self.outcome.best_epoch = int(self.best["epoch"])
         elif self.average is not None:
             self.average._swap()
+            self.settle()
         for optimizer in self.optimizers:
             optimizer.clear()
 
@@ -228,6 +234,8 @@ class _Run:
         seed_all(clock.key("step"), self.device)
         clock.rate = rate(self.recipe, clock.progress) * self.scale
         self.batch = batch = self.stage.source.next(clock)
+        if self.stage.augment is not None:
+            batch = self.stage.augment(batch, clock)
         if learner.works:
             parts = learner.work(batch, clock)
             good = self.add(parts)
@@ -236,7 +244,7 @@ class _Run:
         if not good:
             return False
         learner.after_step(clock)
-        if self.average is not None and self.moved:
+        if self.average is not None and self.moved and clock.progress >= 1.0 - (self.recipe.swa or 1.0):
             self.average.update()
         clock.step += 1
         return True
@@ -250,10 +258,10 @@ class _Run:
             if turn % phase.every:
                 continue
             if precision == "fp32":
-                total, parts = self.learner(batch, phase.name)
+                total, parts = self.called(batch, phase.name)
             else:
                 with autocast(precision, self.device):
-                    total, parts = self.learner(batch, phase.name)
+                    total, parts = self.called(batch, phase.name)
             named = {"loss" if whole else phase.name: total.item()}
             for name, part in parts.items():
                 named[name] = part.item()
@@ -334,9 +342,25 @@ class _Run:
             if self.average is None:
                 return self.stage.validate(self.learner)
             with self.average.applied():
+                self.settle()
                 return self.stage.validate(self.learner)
         finally:
             self.learner.train()
+
+    def settle(self) -> None:
+        """The means of batch norms that belong to equally averaged weights, from batches of the epoch at hand."""
+        if not self.recipe.swa or self.average is None or not self.average.updates:
+            return
+        clock = replace(self.clock)
+        with autocast(self.outcome.plan["precision"], self.device):
+            reestimate(self.learner, self.settling(clock))
+
+    def settling(self, clock: Clock) -> Iterator[Batch]:
+        for number in range(min(SETTLING, self.stage.source.steps, self.clock.step)):
+            clock.step = self.clock.step - 1 - number
+            seed_all(clock.key("settle"), self.device)
+            batch = self.stage.source.next(clock)
+            yield batch if self.stage.augment is None else self.stage.augment(batch, clock)
 
     def judge(self, score: float | None, epoch: int) -> bool:
         """Keep the weights of a better epoch; True when patience is over."""
@@ -448,6 +472,15 @@ class _Run:
         self.scale, self.failures = state["scale"], state["failures"]
         self.before = state["before"]
         del self.outcome.history[state["epochs"] :]
+
+
+def compiled(learner: Learner) -> Callable[[Batch, str], Loss]:
+    """The learner's loss as torch compiles it. Raises BadInput where there is no C++ compiler."""
+    names = [os.environ.get("CXX"), "c++", "g++", "clang++"]
+    if not any(name and shutil.which(name) for name in names):
+        raise BadInput("recipe.compile needs a C++ compiler (g++ or clang++), and there is none. Leave it out.")
+    call: Callable[[Batch, str], Loss] = torch.compile(learner)
+    return call
 
 
 def seed_all(seed: int, device: torch.device) -> None:

@@ -1,4 +1,4 @@
-"""AdamW and SGD with Nesterov momentum, as one fused kernel call a step.
+"""AdamW and SGD with Nesterov momentum, as one fused kernel call a step; Muon, a few products of matrices more.
 
 `torch.optim`'s own wrapper costs as much as a small network's forward pass, so the fused kernels are called directly
 where this torch has them; the result equals torch.optim's to the bit (tests/training/test_optimizers.py). Where the
@@ -7,6 +7,7 @@ kernel is missing, torch.optim's functional form is used.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -29,9 +30,14 @@ class Optimizer:
         decayed = [p for p in parameters if decay and p.dim() >= 2 and not getattr(p, "undecayed", False)]
         chosen = set(map(id, decayed))
         plain = [p for p in parameters if id(p) not in chosen]
-        kind = _AdamW if recipe.optimizer == "adamw" else _SGD
-        groups = ((decayed, decay), (plain, 0.0))
-        self.groups = [kind(group, amount, recipe) for group, amount in groups if group]
+        kind = _SGD if recipe.optimizer == "sgd" else _AdamW
+        groups: list[tuple[type[_Group], list[nn.Parameter], float]] = [(kind, decayed, decay), (kind, plain, 0.0)]
+        if recipe.optimizer == "muon":
+            hidden = [p for p in parameters if p.dim() >= 2 and not _is_elementwise(p)]
+            chosen = set(map(id, hidden))
+            rest = [[p for p in group if id(p) not in chosen] for group in (decayed, plain)]
+            groups = [(_Muon, hidden, decay), (_AdamW, rest[0], decay), (_AdamW, rest[1], 0.0)]
+        self.groups = [make(group, amount, recipe) for make, group, amount in groups if group]
         self.parameters = list(parameters)
         self.clip = recipe.clip or 0.0
 
@@ -52,6 +58,11 @@ class Optimizer:
     def restore(self, state: Mapping[str, Any]) -> None:
         for i, group in enumerate(self.groups):
             group.restore(state[str(i)])
+
+
+def _is_elementwise(p: nn.Parameter) -> bool:
+    """Whether Muon leaves a matrix to AdamW: embeddings, heads and scalings, which are no maps of a hidden space."""
+    return bool(getattr(p, "undecayed", False) or getattr(p, "elementwise", False))
 
 
 def _clip(grads: list[Tensor], limit: float) -> None:
@@ -151,3 +162,43 @@ class _SGD(_Group):
             maximize=False,
         )
         self._count(counts)
+
+
+class _Muon(_Group):
+    """Momentum made orthogonal (Jordan et al., 2024, kellerjordan.github.io/posts/muon): every direction moves alike.
+
+    A filter (O, C, H, W) counts as a matrix (O, C H W). Steps are scaled to the size that AdamW's have, 0.2 an element
+    (Liu et al., 2502.16982), so that one learning rate and one decay serve both.
+    """
+
+    def step(self, lr: float) -> None:
+        parameters, grads, (velocity,), counts = self._active()
+        if not parameters:
+            return
+        torch._foreach_lerp_(velocity, grads, 1.0 - self.momentum)
+        looked = torch._foreach_lerp(grads, velocity, self.momentum)  # Nesterov's look ahead
+        if self.decay:
+            torch._foreach_mul_(parameters, 1.0 - lr * self.decay)
+        alike: dict[tuple[int, int], list[int]] = {}
+        for i, p in enumerate(parameters):
+            alike.setdefault((p.shape[0], p.numel() // p.shape[0]), []).append(i)
+        for (rows, columns), places in alike.items():
+            matrices = torch.stack([looked[i].reshape(rows, columns) for i in places])
+            steps = orthogonal(matrices).mul_(-lr * 0.2 * math.sqrt(max(rows, columns)))
+            for i, change in zip(places, steps.unbind(), strict=True):
+                parameters[i].add_(change.view(parameters[i].shape))
+        self._count(counts)
+
+
+def orthogonal(matrices: Tensor) -> Tensor:
+    """The nearest (semi-)orthogonal matrices, roughly: (N, rows, columns), singular values brought to 0.7 .. 1.2.
+
+    Five Newton-Schulz steps of the quintic of Jordan et al.; products of matrices only.
+    """
+    tall = matrices.shape[1] > matrices.shape[2]
+    x = matrices.transpose(1, 2) if tall else matrices
+    x = x / (torch.linalg.matrix_norm(x, keepdim=True) + 1e-7)
+    for _ in range(5):
+        square = x @ x.transpose(1, 2)
+        x = torch.baddbmm(x, torch.baddbmm(square, square, square, beta=-4.7750, alpha=2.0315), x, beta=3.4445)
+    return x.transpose(1, 2) if tall else x

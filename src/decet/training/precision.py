@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import time
 from contextlib import AbstractContextManager, nullcontext
+from functools import cache
 
 import torch
 
@@ -13,8 +14,10 @@ from decet.settings import joined
 from decet.training.optimizers import Optimizer
 from decet.training.recipe import Recipe, rate
 
+GLANCE = 4  # steps of each mode that show whether a comparison is worth its time
+STEPS = 20  # steps of each mode that are compared
 MARGIN = 1.25  # a faster mode must be this much faster, for noise is of that size
-TOLERANCE = 0.02  # and its loss after 20 steps this close to fp32's
+TOLERANCE = 0.02  # and its loss after `STEPS` this close to fp32's
 
 
 def autocast(precision: str, device: torch.device) -> AbstractContextManager[object]:
@@ -28,23 +31,47 @@ def resolve(learner: Learner, example: Batch, recipe: Recipe, device: torch.devi
     """ "fp32" or "bf16": what `recipe.precision` says, or for "auto" the faster that learns as well."""
     if recipe.precision != "auto" or learner.works:
         return "fp32" if recipe.precision in (None, "auto") else str(recipe.precision)
-    plain_seconds, plain_loss = _trial(learner, example, recipe, "fp32", device)
-    short_seconds, short_loss = _trial(learner, example, recipe, "bf16", device)
-    close = abs(short_loss - plain_loss) <= TOLERANCE * max(abs(plain_loss), 1e-3)
-    return "bf16" if close and short_seconds * MARGIN < plain_seconds else "fp32"
+    if device.type == "cpu" and not has_short_products():
+        return "fp32"
+    for steps in (GLANCE, STEPS):  # where a glance shows no gain, a large network is spared the whole comparison
+        plain_seconds, plain_loss = _trial(learner, example, recipe, "fp32", device, steps)
+        short_seconds, short_loss = _trial(learner, example, recipe, "bf16", device, steps)
+        if short_seconds * MARGIN >= plain_seconds:
+            return "fp32"
+    return "bf16" if abs(short_loss - plain_loss) <= TOLERANCE * max(abs(plain_loss), 1e-3) else "fp32"
+
+
+@cache
+def has_short_products() -> bool:
+    """Whether this processor multiplies matrices faster in bf16.
+
+    One without such instructions takes hundreds of times longer, so that even one step of a large network would be
+    too dear a trial.
+    """
+    x = torch.randn(256, 256, generator=torch.Generator().manual_seed(0))
+
+    def seconds(matrix: torch.Tensor) -> float:
+        taken = []
+        for _ in range(4):
+            start = time.perf_counter()
+            matrix @ matrix
+            taken.append(time.perf_counter() - start)
+        return min(taken)
+
+    return seconds(x.bfloat16()) < seconds(x)
 
 
 def _trial(
-    learner: Learner, example: Batch, recipe: Recipe, precision: str, device: torch.device
+    learner: Learner, example: Batch, recipe: Recipe, precision: str, device: torch.device, steps: int = STEPS
 ) -> tuple[float, float]:
-    """Seconds of the best of 20 steps on a copy of the learner, and the mean loss of the last five."""
+    """Seconds of the best of `steps` on a copy of the learner, and the mean loss of the last five."""
     trial = copy.deepcopy(learner).train()
     phases = trial.phases()
     recipes = [joined(phase.recipe, recipe) for phase in phases]
     optimizers = [Optimizer(phase.parameters, own) for phase, own in zip(phases, recipes, strict=True)]
     seconds, losses = [], []
     torch.default_generator.manual_seed(0)
-    for _ in range(20):
+    for _ in range(steps):
         start = time.perf_counter()
         total = 0.0
         for phase, own, optimizer in zip(phases, recipes, optimizers, strict=True):
@@ -56,4 +83,5 @@ def _trial(
             total += float(loss.total.detach())
         seconds.append(time.perf_counter() - start)
         losses.append(total)
-    return min(seconds[3:]), sum(losses[-5:]) / 5
+    last = losses[-5:]
+    return min(seconds[1:]), sum(last) / len(last)

@@ -1,0 +1,199 @@
+"""What stands beside every family of pictures: columns of pictures by hand, and that the models learn from them."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+import pytest
+from sklearn.base import clone
+from sklearn.datasets import load_digits
+
+from decet import baselines
+from decet.baselines import hog, picture_baselines, pixel_columns
+from decet.errors import BadInput
+
+
+def edge(height: int = 16, width: int = 16, jump: int = 100) -> np.ndarray:
+    """(1, 1, H, W), dark on the left, bright on the right."""
+    pixels = np.zeros((1, 1, height, width), np.uint8)
+    pixels[..., width // 2 :] = jump
+    return pixels
+
+
+def energy(columns: np.ndarray) -> np.ndarray:
+    """What each orientation holds, over all blocks and cells: (9,)."""
+    return columns.reshape(-1, 9).sum(0)
+
+
+# -------------------------------------------------------------------------------------------------------------- HOG
+
+
+def test_an_upright_edge_votes_for_one_orientation_alone() -> None:
+    votes = energy(hog(edge()))
+    assert votes[0] > 0
+    assert np.abs(votes[1:]).max() == 0
+
+
+def test_a_level_edge_lies_between_the_orientations_of_80_and_100_degrees() -> None:
+    votes = energy(hog(edge().swapaxes(2, 3)))
+    assert votes[4] == pytest.approx(votes[5], rel=1e-5)
+    assert votes[4] > 0
+    assert np.abs(np.delete(votes, [4, 5])).max() < 1e-6
+
+
+def test_an_edge_from_dark_to_light_is_one_from_light_to_dark() -> None:
+    assert np.allclose(hog(edge()), hog(100 - edge()), atol=1e-6)
+
+
+def test_a_slope_of_thirty_degrees_is_shared_by_its_two_neighbours() -> None:
+    down, right = np.mgrid[:16, :16]
+    slope = (np.cos(np.pi / 6) * right + np.sin(np.pi / 6) * down) * 8  # orientation 30: halfway from 20 to 40
+    votes = energy(hog(slope[None, None].astype(np.float32)))
+    assert votes[1] == pytest.approx(votes[2], rel=1e-3)
+    assert np.abs(np.delete(votes, [1, 2])).max() < 1e-3 * votes[1]
+
+
+def test_one_block_by_hand() -> None:
+    """2 x 2 cells of 4 pixels; the edge's gradients, 50 a pixel, stand in the columns of pixels beside it."""
+    pixels = np.zeros((1, 1, 16, 16), np.float32)
+    pixels[..., 8:] = 100
+    rows, columns = 4, 4  # cells
+    votes = np.zeros((rows, columns, 9))
+    votes[:, 1:3, 0] = 4 * 50  # in the second and the third column of cells, four pixels each
+    blocks = []
+    for i in range(rows - 1):
+        for j in range(columns - 1):
+            block = np.concatenate([votes[i + a, j + b] for a in (0, 1) for b in (0, 1)])
+            block = np.minimum(block / np.sqrt((block**2).sum() + 1), 0.2)
+            blocks.append(block / np.sqrt((block**2).sum() + 1))
+    assert np.allclose(hog(pixels), np.concatenate(blocks)[None], atol=1e-6)
+
+
+def test_brightness_does_not_count_and_contrast_hardly() -> None:
+    rng = np.random.default_rng(0)
+    pixels = rng.integers(0, 100, (3, 3, 20, 24)).astype(np.float32)
+    assert np.allclose(hog(pixels), hog(pixels + 50), atol=1e-5)
+    assert np.allclose(hog(pixels), hog(pixels * 2), atol=1e-2)
+    assert not np.allclose(hog(pixels), hog(pixels[:, :, ::-1]), atol=1e-2)
+
+
+def test_a_flat_picture_has_no_orientation() -> None:
+    assert not hog(np.full((2, 3, 32, 32), 77, np.uint8)).any()
+
+
+def test_the_steepest_channel_counts() -> None:
+    colour = np.concatenate([edge(jump=20), edge().swapaxes(2, 3), np.zeros_like(edge())], 1)
+    grey = hog(edge().swapaxes(2, 3))
+    assert energy(hog(colour))[4] >= 0.9 * energy(grey)[4]
+
+
+@pytest.mark.parametrize(
+    ("shape", "cells"),
+    [
+        ((1, 28, 28), (7, 7)),
+        ((3, 32, 32), (8, 8)),
+        ((1, 8, 8), (4, 4)),
+        ((3, 96, 64), (6, 4)),
+        ((1, 64, 9), (16, 2)),
+        ((3, 30, 35), (7, 8)),
+    ],
+)
+def test_columns_are_36_a_block(shape: tuple[int, int, int], cells: tuple[int, int]) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (2, *shape), dtype=np.uint8)
+    columns = hog(pixels)
+    assert columns.shape == (2, 36 * (cells[0] - 1) * (cells[1] - 1))
+    assert columns.dtype == np.float32
+    assert 0 <= columns.min() < columns.max() <= 1
+
+
+def test_what_is_computed_at_once_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (7, 1, 28, 28), dtype=np.uint8)
+    whole = hog(pixels), pixel_columns(pixels)
+    monkeypatch.setattr(baselines, "CHUNK_PIXELS", 2 * 28 * 28)
+    assert (hog(pixels) == whole[0]).all()
+    assert (pixel_columns(pixels) == whole[1]).all()
+
+
+# ----------------------------------------------------------------------------------------------------------- pixels
+
+
+def test_small_pictures_keep_their_pixels() -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (3, 1, 28, 28), dtype=np.uint8)
+    assert (pixel_columns(pixels) == pixels.reshape(3, -1)).all()
+
+
+def test_large_pictures_are_mean_pooled_to_a_thousand_columns() -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (2, 3, 32, 32), dtype=np.uint8)
+    columns = pixel_columns(pixels).reshape(2, 3, 16, 16)
+    assert columns[1, 2, 0, 1] == pixels[1, 2, :2, 2:4].mean()
+    assert pixel_columns(np.zeros((1, 3, 201, 77), np.uint8)).shape[1] <= baselines.COLUMNS
+
+
+def test_squares_at_the_far_border_are_means_of_what_is_there() -> None:
+    pixels = np.arange(2 * 601 * 3, dtype=np.float32).reshape(1, 2, 3, 601)
+    columns = pixel_columns(pixels)
+    assert columns.shape == (1, 2 * 1 * 201)  # squares of 3 x 3, the last of 3 x 1
+    assert columns[0, -1] == pytest.approx(pixels[0, 1, :, 600].mean())
+
+
+# ----------------------------------------------------------------------------------------------------------- models
+
+
+@pytest.fixture(scope="module")
+def digits() -> tuple[np.ndarray, np.ndarray]:
+    """1,797 pictures (N, 1, 8, 8) and their labels."""
+    X, y = load_digits(return_X_y=True)
+    return (X * 15).astype(np.uint8).reshape(-1, 1, 8, 8), y
+
+
+@pytest.fixture(scope="module")
+def scores(digits: tuple[np.ndarray, np.ndarray]) -> dict[str, float]:
+    X, y = digits
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        return {
+            name: model.fit(X[:400], y[:400]).score(X[400:], y[400:]) for name, model in picture_baselines().items()
+        }
+
+
+def test_every_baseline_learns_digits(scores: dict[str, float]) -> None:
+    assert list(scores) == [
+        "logistic regression on pixels",
+        "gradient boosting on pixels",
+        "logistic regression on HOG",
+        "gradient boosting on HOG",
+    ]
+    assert min(scores.values()) > 0.8, scores
+
+
+def test_hog_helps_a_linear_model(scores: dict[str, float]) -> None:
+    assert scores["logistic regression on HOG"] > scores["logistic regression on pixels"] + 0.01, scores
+
+
+def test_same_seed_same_answers_and_labels_of_any_kind(digits: tuple[np.ndarray, np.ndarray]) -> None:
+    X, y = digits
+    names = np.array(["even", "odd"])[y % 2]
+    model = picture_baselines(seed=3)["gradient boosting on pixels"].fit(X[:300], names[:300])
+    again = clone(model).fit(X[:300], names[:300])
+    assert list(model.classes_) == ["even", "odd"]
+    assert (model.predict_proba(X[300:]) == again.predict_proba(X[300:])).all()
+
+
+@pytest.mark.parametrize(
+    ("pixels", "message"),
+    [
+        (np.zeros((5, 28, 28)), r"pixels must be numbers of shape \(N, C, H, W\), N at least 1. Received: shape"),
+        (np.zeros((0, 1, 28, 28)), "N at least 1. Received: shape"),
+        (np.full((1, 1, 8, 8), "a"), "Received: shape"),
+    ],
+)
+def test_what_is_no_picture_is_refused(pixels: np.ndarray, message: str) -> None:
+    for columns in (hog, pixel_columns):
+        with pytest.raises(BadInput, match=message):
+            columns(pixels)
+
+
+def test_hog_needs_four_pixels_a_side() -> None:
+    with pytest.raises(BadInput, match="at least 4 pixels on the shorter side for HOG. Received: 9 x 3."):
+        hog(np.zeros((1, 1, 3, 9)))
