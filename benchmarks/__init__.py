@@ -6,6 +6,10 @@
     significance.py  corrected resampled t-test, Holm
     mlp.py           one plain multilayer perceptron, trained by every library
     dnn.py           the works of the family DNN: training speed and Adult's quality
+    convnet.py       two convolutional networks, trained by every library
+    pictures.py      what picture families share: speed, quality under a budget, baselines
+    cnn.py           the works of the family CNN: training speed and MNIST's quality
+    resnet.py        the works of the family ResNet: training speed, CIFAR-10's quality, a stream of files
     costs.py         memory of a fit, one-row latency, start-up
     folds.py         small tables against scikit-learn's learners
     kills.py         real kill -9, and what resumes

@@ -294,9 +294,11 @@ def _write_parquet(records: Iterable[Mapping[str, Any]], path: Path) -> int:
     count, writer, rows = 0, None, map(_flat, records)
     try:
         while batch := list(islice(rows, BATCH)):
-            table = pa.Table.from_pylist(batch, schema=None if writer is None else writer.schema)
-            writer = writer or parquet.ParquetWriter(path, table.schema)
-            writer.write_table(table)
+            if writer is None:
+                found = pa.Table.from_pylist(batch).schema  # a column that is empty so far may yet hold a sentence
+                fields = [field.with_type(pa.string()) if pa.types.is_null(field.type) else field for field in found]
+                writer = parquet.ParquetWriter(path, pa.schema(fields))
+            writer.write_table(pa.Table.from_pylist(batch, schema=writer.schema))
             count += len(batch)
     finally:
         if writer is not None:

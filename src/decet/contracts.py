@@ -2,7 +2,6 @@
 
 A kind of data gives a **spec**; a family builds a **body** for it (a method, a learner); a task wraps the body into
 a **learner**; a **source** yields **batches**; the loop in `decet.training` runs **stages** by the **clock**.
-
 Shape letters: B batch, T steps, P positions, D width, C channels, N nodes, E edges, K classes, M members, F features.
 """
 
@@ -191,8 +190,10 @@ class Learner(_Carrier, nn.Module):  # what the loop trains: write `loss`, or `w
     def predict(self, inputs: tuple[Any, ...]) -> Tensor:  # the answer (probabilities, scaled numbers), no gradients
         raise Unsupported(f"{type(self).__name__} does not predict.")
 
-    def after_step(self, clock: Clock) -> None:
-        """Called when the step is done: target networks, clipping of weights."""
+    def glance(self, inputs: tuple[Any, ...]) -> Tensor:
+        return self.predict(inputs)  # a cheaper answer, to follow training by
+
+    def after_step(self, clock: Clock) -> None: ...  # when the step is done: target networks, clipping of weights
 
     def averaged(self) -> nn.Module:
         return self  # whose moving average predicts
@@ -204,8 +205,7 @@ class Source(_Carrier):  # its order is a function of the clock; what it carries
     def next(self, clock: Clock) -> Batch:
         raise Unsupported(f"{type(self).__name__} yields nothing.")
 
-    def example(self) -> Batch:
-        """A batch of typical shapes, without drawing or acting."""
+    def example(self) -> Batch:  # a batch of typical shapes, without drawing or acting
         raise Unsupported(f"{type(self).__name__} has no example.")
 
 
@@ -223,8 +223,8 @@ class Stage:
 class Clock:
     """Where training stands: every random draw takes its seed from here, every schedule its progress.
 
-    `plan` holds decisions (step, progress there, last step): progress is linear from each to the next and ends at
-    exactly 1. Only the wall clock of a budget adds decisions, and only where a checkpoint is written.
+    `plan` holds decisions (step, progress there, last step), between which progress is linear; it ends at exactly 1.
+    Only the wall clock of a budget adds decisions, and only where a checkpoint is written.
     """
 
     seed: int = 0

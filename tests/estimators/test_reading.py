@@ -81,10 +81,13 @@ def test_an_unreadable_picture_is_told_when_few_and_left_out_of_answers(photos):
     with pytest.warns(DataWarning, match=r"1 of 52 pictures could not be read: .*0\.png"):
         assert fitted.evaluate(photos)["accuracy"] is not None
     assert "1 of 52 pictures could not be read" in refused(lambda: fitted.predict(photos))
-    told = [record for record in fitted.records(photos) if "error" in record]
+    records = list(fitted.records(photos))
+    told = [record for record in records if record["error"]]
     assert len(told) == 1
     assert told[0]["answer"] is None
+    assert told[0]["probabilities"] == {"cat": None, "dog": None}
     assert told[0]["file"].endswith("0.png")
+    assert len({tuple(record) for record in records}) == 1  # all have the same keys
 
 
 @pytest.mark.filterwarnings("ignore")

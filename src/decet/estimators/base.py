@@ -160,7 +160,7 @@ class Estimator(BaseEstimator):
         file: which picture, where they are files.
         answer: a label or a number, a list of labels, or a dict by column where there are several.
         probabilities: by label (by column and label where there are several columns); of classifiers only.
-        error: why an item has no answer, in place of the two.
+        error: why a file has no answer, in place of which all is None; None where it has.
         """
         self._check_fitted()
         rows = self._given(X, None, reset=False).rows
@@ -168,8 +168,11 @@ class Estimator(BaseEstimator):
         for answers, reasons in self._streamed(rows, CHUNK):
             for record, reason in zip_longest(self._records(answers), reasons):
                 name = next(names, None)
-                named = {} if name is None else {"file": name}
-                yield named | (record if reason is None else {"answer": None, "error": reason})
+                if name is None and reason is None:
+                    yield record
+                else:  # every record has the same keys, so that they fit one table
+                    told = record if reason is None else emptied(record)
+                    yield {"file": name} | told | {"error": reason}
 
     def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
         """Accuracy of labels, R2 of numbers: higher is better. X and y as `fit` takes them."""
@@ -315,6 +318,8 @@ class Estimator(BaseEstimator):
         said = self.recipe
         if said is not None and (said.steps is not None or said.epochs is not None):
             recipe = replace(recipe, epochs=None, steps=None)
+        if said is not None and (said.average or said.swa):  # the user's average takes the place of the cell's
+            recipe = replace(recipe, average=None, swa=None)
         return joined(self.family, family), joined(said, recipe), question
 
     def _check_fitted(self) -> None:
@@ -477,9 +482,14 @@ class Regresses(RegressorMixin, Estimator):
         return self._numbers_of(self.answer_.encode(y).numpy())
 
 
-def answers_of(learner: Learner, inputs: tuple[Any, ...], device: torch.device, chunk: int) -> Array:
-    """The learner's answers to encoded rows, chunk by chunk; the last chunk is padded to the same size."""
-    count = len(inputs[0])
+def answers_of(
+    learner: Learner, inputs: tuple[Any, ...], device: torch.device, chunk: int, glance: bool = False
+) -> Array:
+    """The learner's answers to encoded rows, chunk by chunk; the last chunk is padded to the same size.
+
+    glance: ask for what is good enough to follow training by.
+    """
+    count, ask = len(inputs[0]), learner.glance if glance else learner.predict
     learner.eval()
     answers = torch.empty(0)  # filled in place: pieces kept between large passing tensors would hold the heap open
     with torch.inference_mode():
@@ -488,11 +498,16 @@ def answers_of(learner: Learner, inputs: tuple[Any, ...], device: torch.device, 
             part = inputs if len(index) == count else taken(inputs, index)
             if chunk == CHUNK:
                 part = padded(part, chunk)
-            answer = learner.predict(moved(part, device))[: len(index)]
+            answer = ask(moved(part, device))[: len(index)]
             if begin == 0:
                 answers = torch.empty(count, *answer.shape[1:], dtype=answer.dtype)
             answers[begin : begin + len(index)] = answer
     return answers.numpy()
+
+
+def emptied(record: dict[str, Any]) -> dict[str, Any]:
+    """The same keys, all the way down, and None for every value."""
+    return {key: emptied(value) if isinstance(value, dict) else None for key, value in record.items()}
 
 
 def bulk_of(spec: Any) -> int:

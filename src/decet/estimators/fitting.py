@@ -116,6 +116,7 @@ class _Fit:
         self._check_metric()
         weight = self._weights()
         train_rows, validation, calibration = self._split()
+        self.held_out = sum(len(rows) for rows in (validation, calibration) if rows is not None)
         self._data_notes(train_rows)
         choice = Choice()
         if validation is None and self.call.validation is None and self._foldable():
@@ -275,6 +276,20 @@ class _Fit:
             return None
         return max(0.05, self.call.budget - (time.monotonic() - self.call.started))
 
+    def _for_training(self, learner: Learner) -> float | None:
+        """Seconds of the budget that training may take: the answers that follow it are timed on a few rows first."""
+        left = self._left()
+        if left is None or not self.held_out:
+            return left
+        rows = torch.arange(min(self.count, bulk_of(self.codec.spec)))
+        few = taken(self.encoded, rows)
+        seconds = []
+        for _ in range(2):  # the first also warms up
+            start = time.monotonic()
+            answers_of(learner, few, self.device, len(rows))
+            seconds.append(time.monotonic() - start)
+        return max(0.05, min(0.95 * left, left - 1.1 * min(seconds) * self.held_out / len(rows)))
+
     def _source(self, inputs: Any, rows: Array | None, weight: Array | None, batch: int) -> Resident:
         weights = None if weight is None else torch.as_tensor(weight, dtype=torch.float32, device=self.device)
         index = None if rows is None else torch.as_tensor(rows)
@@ -317,7 +332,7 @@ class _Fit:
             [Stage(learner, source, recipe, check, augment=self._augmentation(self.codec, recipe, source))],
             seed=self.seed,
             device=self.device,
-            budget=self._left(),
+            budget=self._for_training(learner),
             folder=self.call.out,
             resume=self.call.resume,
             identity=self._identity(),
@@ -354,7 +369,7 @@ class _Fit:
         shown = dict.fromkeys([name, next(iter(self.asked.higher))])
 
         def validate(learner: Learner) -> dict[str, float]:
-            answers = answers_of(learner, held, self.device, bulk_of(self.codec.spec))
+            answers = answers_of(learner, held, self.device, bulk_of(self.codec.spec), glance=keep is None)
             if keep is not None:
                 keep.append(answers)
             known = {k: v for k, v in self._metrics(answers, target, tuple(shown)).items() if v is not None}

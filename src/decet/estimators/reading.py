@@ -96,8 +96,9 @@ class PictureReader:
             raise BadInput(f"no such path or public set: {X!r}.{suggest(X, datasets.names())}")
         if isinstance(X, Loaded):
             if X.dataset.kind != "images":
+                holds = X.dataset.kind.removesuffix("s") + "s"
                 raise BadInput(
-                    f"the public set {X.name!r} holds {X.dataset.kind.removesuffix('s')}s, and {type(estimator).__name__} takes pictures."
+                    f"the public set {X.name!r} holds {holds}, and {type(estimator).__name__} takes pictures."
                 )
             pictures, answers, target, source = X.X, X.y if y is None else y, X.target, X.name
         else:

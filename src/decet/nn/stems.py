@@ -61,6 +61,7 @@ class Piecewise(nn.Module):
         self.register_buffer("low", low)
         self.register_buffer("scale", scale)
         self.mix = nn.Parameter(torch.zeros(count, bins, width))
+        self.mix.elementwise = True  # type: ignore[attr-defined]
         self.plain = _per_column(count, 1, width)
         self.bias = nn.Parameter(torch.zeros(count, 1, width))
         _undecayed(self.bias)
@@ -218,7 +219,9 @@ def _words(vocabulary: int, width: int, pad: int) -> nn.Embedding:
 def _per_column(count: int, inputs: int, outputs: int) -> nn.Parameter:
     """One matrix a column, (count, inputs, outputs), each as torch initialises a linear layer."""
     bound = 1 / math.sqrt(inputs)
-    return nn.Parameter(torch.empty(count, inputs, outputs).uniform_(-bound, bound))
+    matrices = nn.Parameter(torch.empty(count, inputs, outputs).uniform_(-bound, bound))
+    matrices.elementwise = True  # type: ignore[attr-defined]
+    return matrices
 
 
 def _undecayed(*parameters: Tensor) -> None:

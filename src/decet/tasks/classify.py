@@ -162,17 +162,21 @@ class Classifier(Learner):
             per_column.append(each.view(-1, members).mean(1))
         return (torch.stack(per_column, 1) * real).sum() / real.sum().clamp(min=1e-9)
 
-    @torch.no_grad()
     def predict(self, inputs: tuple[Any, ...]) -> Tensor:
-        logits = self.logits(inputs)
+        return self._probabilities(self.logits(inputs))
+
+    @torch.no_grad()
+    def _probabilities(self, logits: Tensor) -> Tensor:
+        """(B, M, sum K) -> (B, sum K): the members' mean, at the temperature."""
         parts = []
         for part in logits.split(self.spec.classes, -1):
             mean = part.log_softmax(-1).logsumexp(1) - math.log(part.shape[1])  # log of the mean probability
             parts.append((mean / self.temperature).softmax(-1))
         return parts[0] if len(parts) == 1 else torch.cat(parts, 1)
 
+    @torch.no_grad()
     def logits(self, inputs: tuple[Any, ...]) -> Tensor:
-        """What the answer is made of, (B, M, sum K)."""
+        """What the answer is made of, (B, M, sum K), without gradients."""
         return self.head(self.body(inputs).pooled()).float()
 
     def calibrate(self, answers: Array, target: Array) -> float:

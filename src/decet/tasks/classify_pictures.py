@@ -49,6 +49,9 @@ class PictureClassifier(Classifier):
         super().__init__(body, spec, members, smoothing)
         self.views = views
 
+    def glance(self, inputs: tuple[Any, ...]) -> Tensor:
+        return self._probabilities(super().logits(inputs))  # of the picture alone: views multiply the work
+
     def logits(self, inputs: tuple[Any, ...]) -> Tensor:
         pixels, *rest = inputs
         own = self._mirrored(pixels, rest)
