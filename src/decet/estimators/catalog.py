@@ -73,16 +73,16 @@ def _asks(spec: ImageSpec) -> ClassifyPictures:
 def _length(rows: int) -> tuple[int, int]:
     """Epochs and pictures a step: few rows are seen more often, in smaller batches."""
     epochs = max(8, min(100, round(1_200_000 / max(rows, 1))))
-    return epochs, max(8, min(512, 2 ** round(math.log2(max(rows, 1) / 80))))
+    return epochs, max(8, min(256, 2 ** round(math.log2(max(rows, 1) / 80))))
 
 
 def _resnet_on_pictures(spec: ImageSpec, rows: int) -> Advice:
     """The fast nine-layer network for small pictures, ResNet-18 for large ones; Muon, one cycle."""
     epochs, batch = _length(rows)
     small = max(spec.height, spec.width) <= 64
-    family = ResNet(depth=9, width=64) if small else ResNet(depth=18, width=32)
-    recipe = Recipe(epochs=epochs, batch=batch, lr=1e-2, weight_decay=0.05, optimizer="muon", momentum=0.9)
-    recipe = joined(recipe, Recipe(schedule="one-cycle", warmup=0.15, clip=0.0, precision="auto", grow=0.75))
+    family = ResNet(depth=9, width=48) if small else ResNet(depth=18, width=32)
+    recipe = Recipe(epochs=epochs, batch=batch, lr=1.5e-2, weight_decay=0.05, optimizer="muon", momentum=0.8)
+    recipe = joined(recipe, Recipe(schedule="one-cycle", warmup=0.2, clip=0.0, precision="auto", grow=0.75))
     return Advice(family, joined(recipe, _varied(spec)), _asks(spec))
 
 
