@@ -163,7 +163,7 @@ def test_every_parameter_gets_a_gradient(trained):
 def test_overfits_one_batch(trained):
     learner, source = _untrained(trained), _batch_of(trained, 12)
     example = source.example()
-    recipe = joined(Recipe(epochs=150, lr=0.01, weight_decay=0.0), trained.model.recipe_, FALLBACK)
+    recipe = joined(Recipe(epochs=300, lr=0.02, weight_decay=0.0), trained.model.recipe_, FALLBACK)
     learner.eval()
     before = float(learner(example, "train").total.detach())
     loop.train([Stage(learner, source, recipe)])
