@@ -98,10 +98,10 @@ def test_a_preactivated_network_ends_with_a_norm_and_starts_with_a_bare_convolut
 def test_depth_9_equals_the_fast_network_written_by_hand():
     spec = _white()
     body, pixels = ResNet().encoder(spec).eval(), _pixels(_white())
-    x = F.gelu(F.conv2d((pixels.float() - 120) / 60, body.stem[0].weight, body.stem[0].bias))
+    x = F.relu(F.conv2d((pixels.float() - 120) / 60, body.stem[0].weight))
     for stage in body.stages:
-        x = F.gelu(stage.norms[0](F.max_pool2d(F.conv2d(x, stage.convs[0].conv.weight, padding=1), 2)))
-        x = x + F.gelu(stage.norms[1](F.conv2d(x, stage.convs[1].conv.weight, padding=1)))
+        x = F.relu(stage.norms[0](F.max_pool2d(F.conv2d(x, stage.convs[0].conv.weight, padding=1), 2)))
+        x = x + F.relu(stage.norms[1](F.conv2d(x, stage.convs[1].conv.weight, padding=1)))
     torch.testing.assert_close(body((pixels,)).pooled()[:, 0], x.amax((2, 3)) / 9, atol=1e-5, rtol=1e-5)
     assert _size(body) == 1_968_792
 
@@ -109,7 +109,7 @@ def test_depth_9_equals_the_fast_network_written_by_hand():
 def test_depth_9_has_whitened_patches_whose_filters_stay():
     body = ResNet().encoder(_white())
     assert isinstance(body.stem[0], Whitening)
-    assert body.stem[0].weight.shape == (24, 3, 2, 2)
+    assert body.stem[0].weight.shape == (16, 3, 2, 2)
     assert "stem.0.weight" in body.state_dict()
     assert "stem.0.weight" not in dict(body.named_parameters())
     assert isinstance(body.stages[0], FastStage)
@@ -137,8 +137,8 @@ def test_sizes_not_said_follow_the_depth():
         s = of_pictures(ResNet(**said), spec)
         return s.blocks, s.widths, s.block, s.activation, s.pool, s.zero_init
 
-    assert of() == ((1, 1, 1), (64, 256, 256), "basic", "gelu", "max", False)
-    assert of(width=32) == ((1, 1, 1), (32, 128, 128), "basic", "gelu", "max", False)
+    assert of() == ((1, 1, 1), (64, 256, 256), "basic", "relu", "max", False)
+    assert of(width=32) == ((1, 1, 1), (32, 128, 128), "basic", "relu", "max", False)
     assert of(depth=18) == ((2, 2, 2, 2), (64, 128, 256, 512), "basic", "relu", "mean", True)
     assert of(depth=50)[:3] == ((3, 4, 6, 3), (64, 128, 256, 512), "bottleneck")
     assert of(depth=56) == ((9, 9, 9), (16, 32, 64), "basic", "relu", "mean", False)

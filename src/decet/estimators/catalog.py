@@ -81,19 +81,30 @@ def _resnet_on_pictures(spec: ImageSpec, rows: int) -> Advice:
     epochs, batch = _length(rows)
     small = max(spec.height, spec.width) <= 64
     family = ResNet(depth=9, width=48) if small else ResNet(depth=18, width=32)
-    recipe = Recipe(epochs=epochs, batch=batch, lr=1.5e-2, weight_decay=0.05, optimizer="muon", momentum=0.8)
-    recipe = joined(recipe, Recipe(schedule="one-cycle", warmup=0.2, clip=0.0, precision="auto", grow=0.75))
-    return Advice(family, joined(recipe, _varied(spec)), _asks(spec))
+    recipe = Recipe(epochs=epochs, batch=batch, lr=4e-2 if small else 2e-2, grow=0.75)
+    return Advice(family, joined(joined(recipe, _QUICK), _varied(spec)), _asks(spec))
 
 
 def _cnn_on_pictures(spec: ImageSpec, rows: int) -> Advice:
-    """Blocks of two convolutions, norm and rectifier, the map halved after each while it is large enough."""
+    """One convolution, then blocks of two, the map halved after each: little is done at full size, where it is dear."""
     epochs, batch = _length(rows)
-    blocks = max(1, min(4, int(math.log2(max(2, min(spec.height, spec.width) / 4)))))
-    family = CNN(channels=tuple(32 * 2**i for i in range(blocks)), depth=2, summary="flat", dropout=0.3)
-    recipe = Recipe(epochs=epochs, batch=min(batch, 128), lr=3e-3, weight_decay=0.05, schedule="one-cycle")
-    recipe = joined(recipe, Recipe(warmup=0.2, clip=0.0, precision="auto"))
-    return Advice(family, joined(recipe, _varied(spec)), _asks(spec))
+    halvings = max(2, min(6, int(math.log2(max(2, min(spec.height, spec.width) / 3)))))
+    layers: list[int | str] = [32, "pool"]
+    for i in range(1, halvings):
+        layers += [min(512, 32 * 2**i)] * 2 + ["pool"]
+    recipe = Recipe(epochs=epochs, batch=batch, lr=3e-2, grow=0.75)
+    return Advice(CNN(layers=(*layers, "gmp")), joined(joined(recipe, _QUICK), _varied(spec)), _asks(spec))
+
+
+_QUICK = Recipe(  # of convolutional networks
+    optimizer="muon",
+    momentum=0.8,
+    weight_decay=0.05,
+    schedule="one-cycle",
+    warmup=0.2,
+    clip=0.0,
+    precision="auto",
+)
 
 
 def _dnn_on_pictures(spec: ImageSpec, rows: int) -> Advice:

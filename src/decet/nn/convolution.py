@@ -256,8 +256,9 @@ class Whitening(nn.Module):
     """2 x 2 filters whose answers to the training pictures are uncorrelated and of variance 1, and their negatives.
 
     The filters are the eigenvectors of the patches' covariance over the root of their variance (the widest
-    variances first where `most` is less than all); they stay as they are, only the bias is trained.
-    Page, "How to train your ResNet" (2018-19); Jordan, 2404.00498. (B, C, H, W) -> (B, 2 k, H - 1, W - 1).
+    variances first where `most` is less than all); they stay as they are and nothing here is trained, so nothing
+    needs to be carried back through the largest map. (B, C, H, W) -> (B, 2 k, H - 1, W - 1).
+    Page, "How to train your ResNet" (2018-19); Jordan, 2404.00498, who trains a bias for the first few epochs.
     """
 
     weight: Tensor
@@ -267,10 +268,9 @@ class Whitening(nn.Module):
         filters = whitening(np.asarray(patches, np.float64), channels)[:most]
         both = np.concatenate([filters, -filters]).astype(np.float32)
         self.register_buffer("weight", torch.as_tensor(both, device=torch.get_default_device()))
-        self.bias = nn.Parameter(torch.zeros(len(both)))
 
     def forward(self, x: Tensor) -> Tensor:
-        return F.conv2d(x, self.weight, self.bias)
+        return F.conv2d(x, self.weight)
 
 
 def whitening(patches: np.ndarray, channels: int) -> np.ndarray:

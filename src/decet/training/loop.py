@@ -36,6 +36,7 @@ from decet.settings import joined
 from decet.training.average import Average, reestimate
 from decet.training.backward import backward
 from decet.training.checkpoint import copy_tree, read_tree, write_tree
+from decet.training.memory import kept
 from decet.training.optimizers import Optimizer
 from decet.training.precision import autocast, resolve
 from decet.training.progress import Quiet, Show
@@ -500,7 +501,7 @@ def _surroundings(device: torch.device, saved: Mapping[str, Any] | None) -> Iter
     memory: Any = torch.utils.deterministic
     fill = memory.fill_uninitialized_memory
     devices = [device] if device.type == "cuda" else []
-    with torch.random.fork_rng(devices), torch.enable_grad():
+    with torch.random.fork_rng(devices), torch.enable_grad(), kept():
         torch.set_deterministic_debug_mode("error")  # not use_deterministic_algorithms, which loads the compiler
         memory.fill_uninitialized_memory = False  # costs time, and no empty tensor is read
         if saved is not None:

@@ -193,12 +193,19 @@ class _Muon(_Group):
 def orthogonal(matrices: Tensor) -> Tensor:
     """The nearest (semi-)orthogonal matrices, roughly: (N, rows, columns), singular values brought to 0.7 .. 1.2.
 
-    Five Newton-Schulz steps of the quintic of Jordan et al.; products of matrices only.
+    Five Newton-Schulz steps of the quintic of Jordan et al.; products of matrices only. All steps but the first and
+    last product are made of the small square X X', which a step p(X X') X turns into p X X' p.
     """
     tall = matrices.shape[1] > matrices.shape[2]
     x = matrices.transpose(1, 2) if tall else matrices
     x = x / (torch.linalg.matrix_norm(x, keepdim=True) + 1e-7)
-    for _ in range(5):
-        square = x @ x.transpose(1, 2)
-        x = torch.baddbmm(x, torch.baddbmm(square, square, square, beta=-4.7750, alpha=2.0315), x, beta=3.4445)
+    square = x @ x.transpose(1, 2)
+    whole = None
+    for step in range(5):
+        part = torch.baddbmm(square, square, square, beta=-4.7750, alpha=2.0315)
+        part.diagonal(dim1=1, dim2=2).add_(3.4445)
+        whole = part if whole is None else part @ whole
+        if step < 4:
+            square = part @ square @ part
+    x = whole @ x
     return x.transpose(1, 2) if tall else x
