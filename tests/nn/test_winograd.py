@@ -35,15 +35,15 @@ def picture(*shape: int, seed: int = 0) -> Tensor:
     return x.contiguous(memory_format=torch.channels_last)
 
 
-def all_three(convolution: Any, x: Tensor, weight: Tensor, grad: Tensor) -> tuple[Tensor, ...]:
+def all_three(convolution: Any, x: Tensor, weight: Tensor, grad: Tensor, padding: int = 1) -> tuple[Tensor, ...]:
     """The answer, the input's gradient and the filters'."""
     x, weight = x.detach().requires_grad_(), weight.detach().requires_grad_()
-    y = convolution(x, weight)
+    y = convolution(x, weight, padding)
     return y.detach(), *torch.autograd.grad(y, (x, weight), grad)
 
 
-def reference(x: Tensor, weight: Tensor) -> Tensor:
-    return F.conv2d(x, weight, padding=1)
+def reference(x: Tensor, weight: Tensor, padding: int = 1) -> Tensor:
+    return F.conv2d(x, weight, padding=padding)
 
 
 def error(found: Tensor, true: Tensor) -> float:
@@ -66,6 +66,16 @@ def test_equals_the_definition(channels: tuple[int, int], side: tuple[int, int],
     true = all_three(reference, x.double(), weight.double(), grad.double())
     for found, wanted in zip(all_three(Convolve.apply, x, weight, grad), true, strict=True):
         assert found.dtype == torch.float32
+        assert error(found, wanted) < 1e-5
+
+
+@pytest.mark.parametrize("side", [(5, 5), (7, 7), (26, 26), (4, 9)])
+@pytest.mark.parametrize("padding", [0, 2])
+def test_equals_the_definition_with_other_padding(padding: int, side: tuple[int, int]) -> None:
+    x, weight = picture(3, 32, *side), picture(16, 32, 3, 3, seed=1)
+    grad = picture(3, 16, side[0] + 2 * padding - 2, side[1] + 2 * padding - 2, seed=2)
+    true = all_three(reference, x.double(), weight.double(), grad.double(), padding)
+    for found, wanted in zip(all_three(Convolve.apply, x, weight, grad, padding), true, strict=True):
         assert error(found, wanted) < 1e-5
 
 
@@ -117,17 +127,17 @@ def test_threads_that_share_sums_of_the_filters_gradient(monkeypatch: pytest.Mon
     """Where each thread's own sums would take too much memory, threads split the outputs instead."""
     x, grad = picture(4, 32, 15, 15), picture(4, 48, 15, 15, seed=2)
     torch.set_num_threads(4)
-    apart = Correlate.apply(x, grad)
+    apart = Correlate.apply(x, grad, 1)
     for most in (1, 2 * 36 * 32 * 48 * 4):
         monkeypatch.setattr(winograd, "SUMS", most)
-        assert error(Correlate.apply(x, grad), apart) < 2e-6
+        assert error(Correlate.apply(x, grad, 1), apart) < 2e-6
 
 
 def test_no_picture_leaks_into_another() -> None:
     x, weight = picture(5, 16, 7, 7), picture(16, 16, 3, 3, seed=1)
-    wanted = Convolve.apply(x, weight)
+    wanted = Convolve.apply(x, weight, 1)
     x[2] = torch.nan
-    y = Convolve.apply(x, weight)
+    y = Convolve.apply(x, weight, 1)
     others = [0, 1, 3, 4]
     assert torch.equal(y[others], wanted[others])
     assert y[2].isnan().all()
@@ -138,7 +148,7 @@ def test_gradients_have_gradients() -> None:
 
     def penalty(convolution: Any, x: Tensor, weight: Tensor, grad: Tensor) -> tuple[Tensor, ...]:
         x, weight, grad = (t.detach().requires_grad_() for t in (x, weight, grad))
-        first = torch.autograd.grad(convolution(x, weight), (x, weight), grad, create_graph=True)
+        first = torch.autograd.grad(convolution(x, weight, 1), (x, weight), grad, create_graph=True)
         return torch.autograd.grad(sum((t**3).sum() for t in first), (x, weight, grad))
 
     given = picture(2, 16, 6, 6), picture(32, 16, 3, 3, seed=1), picture(2, 32, 6, 6, seed=2)
@@ -149,14 +159,14 @@ def test_gradients_have_gradients() -> None:
 
 def test_only_the_gradients_that_are_asked_for_are_worked_out(monkeypatch: pytest.MonkeyPatch) -> None:
     x, weight = picture(2, 16, 7, 7), picture(16, 16, 3, 3, seed=1).requires_grad_()
-    y = Convolve.apply(x, weight)
+    y = Convolve.apply(x, weight, 1)
     with monkeypatch.context() as during:
         during.setattr(winograd, "_convolved", lambda *_: pytest.fail("the first layer's input needs no gradient"))
         y.sum().backward()
     assert x.grad is None
     assert weight.grad is not None
     x, weight = x.requires_grad_(), weight.detach()
-    y = Convolve.apply(x, weight)
+    y = Convolve.apply(x, weight, 1)
     monkeypatch.setattr(winograd, "_correlated", lambda *_: pytest.fail("frozen filters need no gradient"))
     y.sum().backward()
     assert x.grad is not None

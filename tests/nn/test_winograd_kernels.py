@@ -41,7 +41,7 @@ def test_scratch_is_of_whole_lines_and_no_power_of_two_apart(channels: int) -> N
 
 
 def test_nothing_to_do_is_done_without_a_word() -> None:
-    job = np.array(Job(0, 0, 0, 1, 1, 1, 4, 36, 0, 7, 7, 16, 16, 0, 0, 0, 0, 0), np.int64)
+    job = np.array(Job(0, 0, 0, 1, 1, 1, 4, 36, 0, 7, 7, 16, 16, 0, 0, 0, 0, 0, 1), np.int64)
     memory = np.zeros(room(36, 16, 16, 4) + 64, np.uint8)
     job[Job._fields.index("scratch")] = -(-memory.ctypes.data // 64) * 64
     ctypes.CFUNCTYPE(None, ctypes.c_void_p)(work().address)(job.ctypes.data)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, fields, is_dataclass, replace
 from itertools import zip_longest
 from pathlib import Path
@@ -29,6 +30,7 @@ from decet.estimators.reading import DataWarning, Given, Reader, TableReader
 from decet.settings import joined
 from decet.tasks.classify import Classify
 from decet.tasks.regress import Regress
+from decet.training.memory import kept
 from decet.training.progress import Quiet, Show
 from decet.training.recipe import Recipe
 
@@ -492,7 +494,7 @@ def answers_of(
     count, ask = len(inputs[0]), learner.glance if glance else learner.predict
     learner.eval()
     answers = torch.empty(0)  # filled in place: pieces kept between large passing tensors would hold the heap open
-    with torch.inference_mode():
+    with torch.inference_mode(), kept() if chunk > CHUNK else nullcontext():  # small tensors are kept anyway
         for begin in range(0, count, chunk):
             index = torch.arange(begin, min(begin + chunk, count))
             part = inputs if len(index) == count else taken(inputs, index)

@@ -147,11 +147,11 @@ class Filters(nn.Module):
         # not 8 n channels (torch 2.13, AVX2: the process dies), so such a one takes every stride-th pixel by itself.
         self.sparse = kernel == 1 and stride > 1
         self.conv = kind(inputs, outputs, kernel, 1 if self.sparse else stride, inside, bias=bias)
-        self.usual = self.same and (dims, kernel, stride) == (2, 3, 1)
+        self.usual = (dims, kernel, stride) == (2, 3, 1)
 
     def forward(self, x: Tensor) -> Tensor:
         if self.usual:
-            return conv3x3(x, self.conv.weight, self.conv.bias)
+            return conv3x3(x, self.conv.weight, self.conv.bias, padding=int(self.same))
         if self.sparse:
             x = x[:, :, :: self.stride] if x.dim() == 3 else x[:, :, :: self.stride, :: self.stride]
         if self.same and self.kernel % 2 == 0:  # one more on the far side

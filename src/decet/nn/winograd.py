@@ -24,9 +24,10 @@ SUMS = 2**28  # bytes at most of all threads' own sums of the filters' gradient
 
 
 def pays(channels: int, outputs: int, height: int, width: int, batch: int = TILES) -> bool:
-    """Whether this is quicker for such maps, as measured on a Zen 3: 1.3 to 2.9 times forward, 1.6 to 3.7 in training.
+    """Whether this is quicker where such maps come out, as measured on a Zen 3.
 
-    Not measured where registers are longer than AVX2's, so not said of those.
+    There it was 1.3 to 2.9 times as quick forward, 1.6 to 3.7 in training. Not measured where registers are longer
+    than AVX2's, so not said of those.
     """
     fits = channels % 16 == outputs % 16 == 0 and min(height, width) >= 3
     if not fits or torch.backends.cpu.get_cpu_capability() != "AVX2":
@@ -35,8 +36,8 @@ def pays(channels: int, outputs: int, height: int, width: int, batch: int = TILE
     return batch * -(-height // side) * -(-width // side) >= TILES
 
 
-def conv3x3(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-    """F.conv2d(x, weight, bias, padding=1) of x (B, C, H, W) and weight (O, C, 3, 3): (B, O, H, W).
+def conv3x3(x: Tensor, weight: Tensor, bias: Tensor | None = None, padding: int = 1) -> Tensor:
+    """F.conv2d(x, weight, bias, padding=padding) of x (B, C, H, W) and weight (O, C, 3, 3); padding: 0, 1 or 2.
 
     It is F.conv2d where this does not pay, and for other devices and types, under autocast, compilers and torch.func.
     """
@@ -47,46 +48,48 @@ def conv3x3(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
         or torch.compiler.is_compiling()
         or torch.jit.is_tracing()  # type: ignore[attr-defined]
         or torch._C._are_functorch_transforms_active()
-        or not pays(x.shape[1], weight.shape[0], x.shape[2], x.shape[3], x.shape[0])
+        or not pays(x.shape[1], weight.shape[0], *_left(x, padding), x.shape[0])
     ):
-        return F.conv2d(x, weight, bias, padding=1)
-    y = Convolve.apply(x, weight)
+        return F.conv2d(x, weight, bias, padding=padding)
+    y = Convolve.apply(x, weight, padding)
     return y if bias is None else y.add_(bias.view(-1, 1, 1))
 
 
 class Convolve(torch.autograd.Function):
-    """x (B, C, H, W), weight (O, C, 3, 3) -> (B, O, H, W), of float32; C and O are multiples of 16.
+    """x (B, C, H, W), weight (O, C, 3, 3), padding -> (B, O, H', W'), of float32; C and O are multiples of 16.
 
     The gradients are made of the same two functions, so they have gradients themselves.
     """
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, weight: Tensor) -> Tensor:
-        of_x, of_weight = ctx.needs_input_grad
+    def forward(ctx: Any, x: Tensor, weight: Tensor, padding: int) -> Tensor:
+        of_x, of_weight, _ = ctx.needs_input_grad
         ctx.save_for_backward(x if of_weight else None, weight if of_x else None)
-        return _convolved(x, weight)
+        ctx.padding = padding
+        return _convolved(x, weight, padding)
 
     @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, Tensor | None]:
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, Tensor | None, None]:
         x, weight = ctx.saved_tensors
-        of_x = None if weight is None else Convolve.apply(grads[0], _turned(weight))
-        return of_x, None if x is None else Correlate.apply(x, grads[0])
+        of_x = None if weight is None else Convolve.apply(grads[0], _turned(weight), 2 - ctx.padding)
+        return of_x, None if x is None else Correlate.apply(x, grads[0], ctx.padding), None
 
 
 class Correlate(torch.autograd.Function):
-    """x (B, C, H, W), grad (B, O, H, W) -> the filters' gradient (O, C, 3, 3)."""
+    """x (B, C, H, W), grad (B, O, H', W'), padding -> the filters' gradient (O, C, 3, 3)."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, grad: Tensor) -> Tensor:
-        of_x, of_grad = ctx.needs_input_grad
+    def forward(ctx: Any, x: Tensor, grad: Tensor, padding: int) -> Tensor:
+        of_x, of_grad, _ = ctx.needs_input_grad
         ctx.save_for_backward(x if of_grad else None, grad if of_x else None)
-        return _correlated(x, grad)
+        ctx.padding = padding
+        return _correlated(x, grad, padding)
 
     @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, Tensor | None]:
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, Tensor | None, None]:
         x, grad = ctx.saved_tensors
-        of_x = None if grad is None else Convolve.apply(grad, _turned(grads[0]))
-        return of_x, None if x is None else Convolve.apply(x, grads[0])
+        of_x = None if grad is None else Convolve.apply(grad, _turned(grads[0]), 2 - ctx.padding)
+        return of_x, None if x is None else Convolve.apply(x, grads[0], ctx.padding), None
 
 
 def _turned(weight: Tensor) -> Tensor:
@@ -94,29 +97,34 @@ def _turned(weight: Tensor) -> Tensor:
     return weight.flip(2, 3).transpose(0, 1)
 
 
+def _left(x: Tensor, padding: int) -> tuple[int, int]:
+    """The sides of the map that comes out."""
+    return x.shape[2] + 2 * padding - 2, x.shape[3] + 2 * padding - 2
+
+
 # --------------------------------------------------------------------------------------------------- the two passes
 
 
-def _convolved(x: Tensor, weight: Tensor) -> Tensor:
+def _convolved(x: Tensor, weight: Tensor, padding: int) -> Tensor:
     x = x.contiguous(memory_format=torch.channels_last)
-    batch, channels, height, width = x.shape
+    (batch, channels), (height, width) = x.shape[:2], _left(x, padding)
     outputs, into = len(weight), _into_tiles(_side(height, width))
     y = torch.empty((batch, outputs, height, width), dtype=x.dtype, memory_format=torch.channels_last)
     taps = weight.permute(2, 3, 0, 1).reshape(9, outputs // 16, 16, channels).transpose(2, 3)
     filters = _floats(len(into), outputs * channels)  # each row (O / 16, C, 16)
     torch.mm(into, taps.reshape(9, -1), out=filters)  # out: autocast leaves it alone
-    _run(x, y, filters, convolve=True)
+    _run(x, y, filters, padding, convolve=True)
     return y
 
 
-def _correlated(x: Tensor, grad: Tensor) -> Tensor:
+def _correlated(x: Tensor, grad: Tensor, padding: int) -> Tensor:
     x, grad = (t.contiguous(memory_format=torch.channels_last) for t in (x, grad))
-    channels, outputs, into = x.shape[1], grad.shape[1], _into_tiles(_side(*x.shape[2:]))
+    channels, outputs, into = x.shape[1], grad.shape[1], _into_tiles(_side(*grad.shape[2:]))
     workers = torch.get_num_threads()
     most = max(1, SUMS // (4 * len(into) * channels * outputs))
     shares = max(n for n in range(1, workers + 1) if workers % n == 0 and n <= most)
     sums = _floats(shares * len(into), outputs * channels).zero_()
-    _run(x, grad, sums, convolve=False, slices=workers // shares)
+    _run(x, grad, sums, padding, convolve=False, slices=workers // shares)
     taps = x.new_empty((9, outputs * channels))
     torch.mm(into.t().repeat(1, shares), sums, out=taps)
     taps = taps.view(9, outputs // 16, channels, 16).transpose(2, 3).reshape(3, 3, outputs, channels)
@@ -165,12 +173,12 @@ def _team() -> Any:
     return start, *(ctypes.cast(f, ctypes.c_void_p).value for f in (number, size))
 
 
-def _run(x: Tensor, other: Tensor, filters: Tensor, convolve: bool, slices: int = 1) -> None:
-    """x (B, C, H, W) and other (B, O, H, W), channels-last: convolve writes other, else filters are added to."""
+def _run(x: Tensor, other: Tensor, filters: Tensor, padding: int, convolve: bool, slices: int = 1) -> None:
+    """x (B, C, H, W) and other (B, O, H', W'), channels-last: convolve writes other, else filters are added to."""
     from decet.nn import winograd_kernels as kernels
 
     (batch, channels, height, width), outputs = x.shape, other.shape[1]
-    side, block, workers = _side(height, width), _block(channels, outputs), torch.get_num_threads()
+    side, block, workers = _side(*other.shape[2:]), _block(channels, outputs), torch.get_num_threads()
     room = kernels.room(block, channels, outputs, side)
     scratch = _floats(workers * room // 4)
     job = kernels.Job(
@@ -192,6 +200,7 @@ def _run(x: Tensor, other: Tensor, filters: Tensor, convolve: bool, slices: int 
         filters=filters.data_ptr(),
         scratch=scratch.data_ptr(),
         room=room,
+        padding=padding,
     )
     work, team = kernels.work().address, _team()
     if team is not None and workers > 1:

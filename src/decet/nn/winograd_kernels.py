@@ -43,7 +43,7 @@ class Job(NamedTuple):
     side: int  # of a tile's outputs, 3 or 4
     block: int  # tiles at a time, so many that their transforms stay in the cache
     batch: int
-    height: int
+    height: int  # of x
     width: int
     channels: int
     outputs: int
@@ -52,6 +52,7 @@ class Job(NamedTuple):
     filters: int  # ((side + 2)^2, outputs / 16, channels, 16); the gradient has one of these a worker without slices
     scratch: int
     room: int  # bytes of scratch a worker
+    padding: int  # of x, 0 to 2
 
 
 FIELDS = len(Job._fields)
@@ -295,12 +296,14 @@ stride_of = njit(stride)
 
 
 @njit
-def _picture(table: int, base: int, tile: int, size: int, side: int, shape: Any, outside: int) -> None:
-    """Addresses of the size x size pixels of a tile of `side` outputs; `outside` where the picture has no pixel."""
-    batch, height, width, wide = shape
-    down, across = (height + side - 1) // side, (width + side - 1) // side
-    tile = min(tile, batch * down * across - 1)
-    edge = (size - side) // 2
+def _picture(table: int, base: int, tile: int, size: int, tiling: Any, edge: int, shape: Any, outside: int) -> None:
+    """Addresses of the size x size pixels of a tile; `outside` where the picture has no pixel.
+
+    tiling: tiles in all, those of a picture down and across, and outputs a side of each. edge: pixels before it.
+    """
+    tiles, down, across, side = tiling
+    height, width, wide = shape
+    tile = min(tile, tiles - 1)
     picture, top, left = tile // (down * across), tile // across % down * side - edge, tile % across * side - edge
     places = carray(_at(table), TABLE, np.int64)
     for i in range(size):
@@ -375,7 +378,7 @@ def _gather(many: int, a: int, step: int, b: int, pitch: int, c: int, channels: 
 def _work(job: Any, worker: int) -> None:
     workers, slices, convolve, side, block = job[3], job[4], job[5], job[6], job[7]
     batch, height, width, channels, outputs = job[8], job[9], job[10], job[11], job[12]
-    x, other, filters = job[13], job[14], job[15]
+    x, other, filters, padding = job[13], job[14], job[15], job[18]
     size, panels, longest = side + 2, outputs // PANEL, 4 * max(channels, outputs)
     count = size * size
     # the worker's scratch: two tables of pixels, taken in turns, one of frequencies, and so on
@@ -392,16 +395,19 @@ def _work(job: Any, worker: int) -> None:
     # the worker's share of the tiles and, with slices, of the outputs
     share, shares, piece = worker // slices, workers // slices, worker % slices
     panel, last_panel = panels * piece // slices, panels * (piece + 1) // slices
-    tiles = batch * ((height + side - 1) // side) * ((width + side - 1) // side)
+    tall, broad = height + 2 * padding - 2, width + 2 * padding - 2
+    down, across = (tall + side - 1) // side, (broad + side - 1) // side
+    tiles = batch * down * across
+    tiling = (tiles, down, across, side)
     first, last = tiles * share // shares, tiles * (share + 1) // shares
     blocks = (last - first + block - 1) // block
-    of_x, of_other = (batch, height, width, 4 * channels), (batch, height, width, 4 * outputs)
+    of_x, of_other = (height, width, 4 * channels), (tall, broad, 4 * outputs)
     for b in range(blocks):
         start, end = first + (last - first) * b // blocks, first + (last - first) * (b + 1) // blocks
         here = end - start
         for t in range(-1, here):  # a tile ahead
             now, ahead = tables + t % 2 * 8 * TABLE, tables + (t + 1) % 2 * 8 * TABLE
-            _picture(ahead, x, start + t + 1, size, side, of_x, zeros)
+            _picture(ahead, x, start + t + 1, size, tiling, padding, of_x, zeros)
             if t >= 0:
                 _frequencies(inner, entered + t * row, count, step)
                 _enter(side, now, inner, between, 4 * channels, ahead)
@@ -411,7 +417,8 @@ def _work(job: Any, worker: int) -> None:
                 _multiply(max(4, here + here % 2), a, row, b_at, c, line, channels, panels)
         for t in range(-1, here):
             now, ahead = tables + t % 2 * 8 * TABLE, tables + (t + 1) % 2 * 8 * TABLE
-            _picture(ahead, other + panel * 64, start + t + 1, side, side, of_other, waste if convolve else zeros)
+            nowhere = waste if convolve else zeros
+            _picture(ahead, other + panel * 64, start + t + 1, side, tiling, 0, of_other, nowhere)
             if t >= 0:
                 _frequencies(inner, others + t * line + panel * 64, count, pitch)
                 if convolve:
