@@ -172,6 +172,8 @@ def _decet_own(task: Task, set: str, seconds: float, seed: int, precision: str) 
     cell = next(cell for cell in ImageClassifier.row if cell.family is kind)
     advice = cell.advise(_spec(task), len(task.X))
     said = {name: value for name, value in asdict(advice.recipe).items() if value is not None}
+    if set != "cifar10":
+        said["grow"] = 1.0  # as `fit` sees to: the tutorials' network flattens its maps
     smoothing = getattr(advice.question, "label_smoothing", None) or 0.0
     return _decet_by(task, set, seconds, seed, said, smoothing)
 
@@ -542,6 +544,7 @@ LIBRARIES: dict[str, Callable[[Task, str, float, int, str], Trained]] = {
 OURS = ("decet", "decet, own recipe")
 DECET = (
     "decet.estimators.catalog",  # families, tasks and kinds of data with it
+    "decet.nn.winograd_kernels",  # numba with it
     "decet.training.augment",
     "decet.training.loop",
 )

@@ -17,7 +17,17 @@ from scipy import sparse
 from torch import nn
 
 import decet
-from decet import DNN, BadInput, DataWarning, Recipe, TableClassifier, TableRegressor, Tables
+from decet import (
+    CNN,
+    DNN,
+    BadInput,
+    DataWarning,
+    ImageClassifier,
+    Recipe,
+    TableClassifier,
+    TableRegressor,
+    Tables,
+)
 from decet.estimators import fitting
 from decet.training import loop
 from decet.training.loop import CHECKPOINT
@@ -750,3 +760,31 @@ def test_settings_of_another_run_are_refused_before_any_fold_is_trained(tmp_path
     with pytest.raises(BadInput, match="belongs to another run: seed differ"):
         classifier(seed=9).fit(X, Y, out=tmp_path, resume=True)
     assert len(spy.trained) == trained
+
+
+# --------------------------------------------------------------------------------------------------- growing pictures
+
+
+def glyphs() -> tuple[np.ndarray, np.ndarray]:
+    """60 grey pictures of 16 x 16 pixels whose brighter half tells the class."""
+    rng = np.random.default_rng(0)
+    labels = np.arange(60) % 2
+    pictures = rng.integers(0, 100, (60, 16, 16))
+    pictures[labels == 1, :, 8:] += 100
+    pictures[labels == 0, :, :8] += 100
+    return pictures.astype(np.uint8), labels
+
+
+def test_the_cells_growing_pictures_are_left_out_where_the_users_network_flattens_its_map():
+    flat = ImageClassifier(CNN(layers=(8, "pool", "flat")), recipe=Recipe(epochs=1)).fit(*glyphs())
+    assert flat.recipe_.grow == 1.0
+    free = ImageClassifier(CNN(channels=(8,), depth=1), recipe=Recipe(epochs=1)).fit(*glyphs())
+    assert free.recipe_.grow == 0.75
+
+
+def test_growing_pictures_that_the_user_asks_for_need_a_network_of_any_size():
+    model = ImageClassifier(CNN(layers=(8, "pool", "flat")), recipe=Recipe(epochs=1, grow=0.5))
+    with pytest.raises(BadInput, match=r"recipe\.grow \(0\.5\) needs a network that reads pictures of any size"):
+        model.fit(*glyphs())
+    with pytest.raises(BadInput, match="recipe.grow"):
+        ImageClassifier(DNN(width=8), recipe=Recipe(epochs=1, grow=0.5)).fit(*glyphs())

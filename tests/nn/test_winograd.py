@@ -69,7 +69,7 @@ def test_equals_the_definition(channels: tuple[int, int], side: tuple[int, int],
         assert error(found, wanted) < 1e-5
 
 
-@pytest.mark.parametrize("side", [(5, 5), (7, 7), (26, 26), (4, 9)])
+@pytest.mark.parametrize("side", [(3, 3), (4, 4), (5, 5), (7, 7), (26, 26), (4, 9)])
 @pytest.mark.parametrize("padding", [0, 2])
 def test_equals_the_definition_with_other_padding(padding: int, side: tuple[int, int]) -> None:
     x, weight = picture(3, 32, *side), picture(16, 32, 3, 3, seed=1)
@@ -143,15 +143,17 @@ def test_no_picture_leaks_into_another() -> None:
     assert y[2].isnan().all()
 
 
-def test_gradients_have_gradients() -> None:
+@pytest.mark.parametrize("padding", [0, 1, 2])
+def test_gradients_have_gradients(padding: int) -> None:
     """As a penalty on the gradient's length needs them."""
 
     def penalty(convolution: Any, x: Tensor, weight: Tensor, grad: Tensor) -> tuple[Tensor, ...]:
         x, weight, grad = (t.detach().requires_grad_() for t in (x, weight, grad))
-        first = torch.autograd.grad(convolution(x, weight, 1), (x, weight), grad, create_graph=True)
+        first = torch.autograd.grad(convolution(x, weight, padding), (x, weight), grad, create_graph=True)
         return torch.autograd.grad(sum((t**3).sum() for t in first), (x, weight, grad))
 
-    given = picture(2, 16, 6, 6), picture(32, 16, 3, 3, seed=1), picture(2, 32, 6, 6, seed=2)
+    left = 4 + 2 * padding
+    given = picture(2, 16, 6, 6), picture(32, 16, 3, 3, seed=1), picture(2, 32, left, left, seed=2)
     true = penalty(reference, *(t.double() for t in given))
     for found, wanted in zip(penalty(Convolve.apply, *given), true, strict=True):
         assert error(found, wanted) < 1e-5
@@ -193,14 +195,15 @@ def test_does_not_pay_where_it_was_not_measured(capability: str, monkeypatch: py
 
 
 @pytest.mark.usefixtures("avx2")
+@pytest.mark.parametrize("padding", [0, 1, 2])
 @pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode, torch.enable_grad])
-def test_conv3x3_is_conv2d(mode: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_conv3x3_is_conv2d(mode: Any, padding: int, monkeypatch: pytest.MonkeyPatch) -> None:
     calls = []
     taken = winograd._convolved
     monkeypatch.setattr(winograd, "_convolved", lambda *given: (calls.append(1), taken(*given))[1])
-    x, weight, bias = picture(16, 16, 7, 7), torch.nn.Parameter(picture(32, 16, 3, 3, seed=1)), torch.randn(32)
+    x, weight, bias = picture(32, 16, 7, 7), torch.nn.Parameter(picture(32, 16, 3, 3, seed=1)), torch.randn(32)
     with mode():
-        y, wanted = conv3x3(x, weight, bias), F.conv2d(x, weight, bias, padding=1)
+        y, wanted = conv3x3(x, weight, bias, padding), F.conv2d(x, weight, bias, padding=padding)
     assert calls
     assert y.requires_grad == wanted.requires_grad
     assert error(y.detach(), wanted.detach()) < 1e-5
@@ -242,5 +245,7 @@ def test_leaves_the_rest_to_torch(monkeypatch: pytest.MonkeyPatch) -> None:
     with torch.autocast("cpu", torch.bfloat16):
         assert conv3x3(x, weight).dtype == torch.bfloat16
     assert conv3x3(x[:0], weight).shape == (0, 16, 7, 7)
+    small = picture(64, 16, 4, 4)
+    assert torch.equal(conv3x3(small, weight, padding=0), reference(small, weight, 0))  # 2 x 2 come out
     traced = torch.compile(conv3x3, backend="eager", fullgraph=True)
     assert torch.equal(traced(x, weight), reference(x, weight))

@@ -494,7 +494,7 @@ def answers_of(
     count, ask = len(inputs[0]), learner.glance if glance else learner.predict
     learner.eval()
     answers = torch.empty(0)  # filled in place: pieces kept between large passing tensors would hold the heap open
-    with torch.inference_mode(), kept() if chunk > CHUNK else nullcontext():  # small tensors are kept anyway
+    with torch.inference_mode(), kept() if count >= BLOCK else nullcontext():
         for begin in range(0, count, chunk):
             index = torch.arange(begin, min(begin + chunk, count))
             part = inputs if len(index) == count else taken(inputs, index)

@@ -82,21 +82,19 @@ def _resnet_on_pictures(spec: ImageSpec, rows: int) -> Advice:
     small = max(spec.height, spec.width) <= 64
     family = ResNet(depth=9, width=48) if small else ResNet(depth=18, width=32)
     recipe = Recipe(epochs=epochs, batch=batch, lr=4e-2 if small else 2e-2, grow=0.75)
-    return Advice(family, joined(joined(recipe, _QUICK), _varied(spec)), _asks(spec))
+    return Advice(family, joined(joined(recipe, _CONVOLUTIONS), _varied(spec)), _asks(spec))
 
 
 def _cnn_on_pictures(spec: ImageSpec, rows: int) -> Advice:
-    """One convolution, then blocks of two, the map halved after each: little is done at full size, where it is dear."""
+    """Blocks of two convolutions, the map halved after each; few channels at full size, where they are dear."""
     epochs, batch = _length(rows)
     halvings = max(2, min(6, int(math.log2(max(2, min(spec.height, spec.width) / 3)))))
-    layers: list[int | str] = [32, "pool"]
-    for i in range(1, halvings):
-        layers += [min(512, 32 * 2**i)] * 2 + ["pool"]
+    family = CNN(channels=(16, *(min(512, 32 * 2**i) for i in range(1, halvings))), depth=2, summary="max")
     recipe = Recipe(epochs=epochs, batch=batch, lr=3e-2, grow=0.75)
-    return Advice(CNN(layers=(*layers, "gmp")), joined(joined(recipe, _QUICK), _varied(spec)), _asks(spec))
+    return Advice(family, joined(joined(recipe, _CONVOLUTIONS), _varied(spec)), _asks(spec))
 
 
-_QUICK = Recipe(  # of convolutional networks
+_CONVOLUTIONS = Recipe(  # what networks of them have in common
     optimizer="muon",
     momentum=0.8,
     weight_decay=0.05,

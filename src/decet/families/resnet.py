@@ -18,8 +18,8 @@ Differs from the papers:
 1. Bottlenecks stride in their 3 x 3 convolution, not in the first 1 x 1 (as everyone since Goyal et al., 1706.02677).
 2. The last norm of each block starts at scale 0 from depth 18 on, so that a block starts as its shortcut (1706.02677).
 3. At depth 9 every stage has one layer with a shortcut, where Jordan's has plain ones; running statistics move by 0.4;
-   the whitened layer keeps the 8 directions that vary most and has no trained bias, and rectifiers stand for GELUs:
-   together 1.4 times the pictures a second on a CPU, and no loss of accuracy was seen (docs/log.md).
+   a whitened layer keeps the 8 directions that vary most and has no trained bias, and rectifiers stand for GELUs:
+   together 1.4 times the pictures a second on a CPU, at no loss that short runs could show (docs/log.md).
 
 Reads pictures and clips, series, tables, texts. Good at: pictures from a few hundred on, of any size; series whose
 classes differ by shape. Weak at: texts (use Transformer), a few dozen pictures without a pretrained start.

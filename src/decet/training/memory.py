@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import ctypes
 import functools
+import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-# of mallopt(3), and what glibc begins with
-TRIM_THRESHOLD, MMAP_MAX = -1, -4
-BEFORE = {TRIM_THRESHOLD: 128 * 1024, MMAP_MAX: 65536}
-KEPT = {TRIM_THRESHOLD: 2**31 - 1, MMAP_MAX: 0}
+TRIM_THRESHOLD, MMAP_THRESHOLD, MMAP_MAX = -1, -3, -4  # of mallopt(3)
+KEPT = {TRIM_THRESHOLD: -1, MMAP_MAX: 0}
+AFTER = {MMAP_MAX: 65536, MMAP_THRESHOLD: 32 << 20, TRIM_THRESHOLD: 64 << 20}  # what glibc itself comes to with tensors
+SAID = ("GLIBC_TUNABLES", "MALLOC_TRIM_THRESHOLD_", "MALLOC_MMAP_THRESHOLD_", "MALLOC_MMAP_MAX_")  # the user's rules
 
 _LOCK = threading.Lock()
 _inside = 0  # how many want it now: the rules are the whole process's
@@ -23,7 +24,8 @@ def kept() -> Iterator[None]:
     """Let the C library keep what is freed for the next tensor of that size; the last on the way out gives all back.
 
     By itself glibc takes each tensor above 32 MB from the system and gives it back at once, so that every step pays
-    for its pages again: a fifth to a third of a step of ResNet-9 at batch 256. Elsewhere nothing changes.
+    for its pages again: a fifth to a third of a step of ResNet-9 at batch 256. Nothing changes with another C library,
+    or where the environment sets malloc's rules.
     """
     library = _glibc()
     if library is None:
@@ -42,7 +44,7 @@ def _enter(library: Any, step: int) -> None:
     with _LOCK:
         before, _inside = _inside, _inside + step
         if 0 in (before, _inside):
-            for name, value in (KEPT if _inside else BEFORE).items():
+            for name, value in (KEPT if _inside else AFTER).items():
                 library.mallopt(name, value)
         if not _inside:
             library.malloc_trim(0)
@@ -50,7 +52,9 @@ def _enter(library: Any, step: int) -> None:
 
 @functools.cache
 def _glibc() -> Any:
-    """The C library where it is glibc, else None."""
+    """The C library where it is glibc and nobody has set its rules, else None."""
+    if any(name in os.environ for name in SAID):
+        return None
     try:
         library = ctypes.CDLL(None)
         if not all(hasattr(library, name) for name in ("gnu_get_libc_version", "mallopt", "malloc_trim")):

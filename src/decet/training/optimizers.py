@@ -20,6 +20,7 @@ from decet.training.recipe import Recipe
 
 BETA2 = 0.999
 EPS = 1e-8
+STEPS = 5  # of Newton and Schulz
 
 
 class Optimizer:
@@ -193,19 +194,35 @@ class _Muon(_Group):
 def orthogonal(matrices: Tensor) -> Tensor:
     """The nearest (semi-)orthogonal matrices, roughly: (N, rows, columns), singular values brought to 0.7 .. 1.2.
 
-    Five Newton-Schulz steps of the quintic of Jordan et al.; products of matrices only. All steps but the first and
-    last product are made of the small square X X', which a step p(X X') X turns into p X X' p.
+    Five Newton-Schulz steps X <- p(X X') X with the quintic's p of Jordan et al.; products of matrices only.
     """
     tall = matrices.shape[1] > matrices.shape[2]
     x = matrices.transpose(1, 2) if tall else matrices
     x = x / (torch.linalg.matrix_norm(x, keepdim=True) + 1e-7)
-    square = x @ x.transpose(1, 2)
-    whole = None
-    for step in range(5):
-        part = torch.baddbmm(square, square, square, beta=-4.7750, alpha=2.0315)
-        part.diagonal(dim1=1, dim2=2).add_(3.4445)
-        whole = part if whole is None else part @ whole
-        if step < 4:
-            square = part @ square @ part
-    x = whole @ x
+    rows, columns = x.shape[1:]
+    # a step makes p S p of the square S = X X', so that in full precision long rows are needed at the ends alone
+    x = _by_squares(x) if columns >= 2 * rows and torch.get_float32_matmul_precision() == "highest" else _by_steps(x)
     return x.transpose(1, 2) if tall else x
+
+
+def _by_steps(x: Tensor) -> Tensor:
+    for _ in range(STEPS):
+        x = _quintic(x @ x.transpose(1, 2)) @ x
+    return x
+
+
+def _by_squares(x: Tensor) -> Tensor:
+    square = x @ x.transpose(1, 2)
+    whole = part = _quintic(square)
+    for _ in range(STEPS - 1):
+        square = part @ square @ part
+        part = _quintic(square)
+        whole = part @ whole
+    return whole @ x
+
+
+def _quintic(square: Tensor) -> Tensor:
+    """p(S) = 3.4445 I - 4.7750 S + 2.0315 S S."""
+    part = torch.baddbmm(square, square, square, beta=-4.7750, alpha=2.0315)
+    part.diagonal(dim1=1, dim2=2).add_(3.4445)
+    return part
