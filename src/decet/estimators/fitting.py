@@ -22,7 +22,7 @@ import torch
 from numpy.typing import NDArray
 
 from decet import artifact
-from decet.contracts import Batch, Clock, ImageSpec, LabelSpec, Learner, Stage
+from decet.contracts import ImageSpec, LabelSpec, Learner, Stage
 from decet.data.resident import Resident, moved, taken
 from decet.data.splits import folds, split
 from decet.data.targets import LabelCodec, NumberCodec, check_learnable, fit_labels, fit_numbers
@@ -33,7 +33,7 @@ from decet.estimators.reading import DataWarning, Given
 from decet.settings import joined
 from decet.tasks.classify import Classifier, Classify
 from decet.tensors import Sparse
-from decet.training.augment import Augmentation, asked
+from decet.training.augment import Augmentation, asked, bearable
 from decet.training.checkpoint import read_tree, write_tree
 from decet.training.loop import OnEpoch, Outcome, train
 from decet.training.progress import Part, Quiet, Show
@@ -268,29 +268,9 @@ class _Fit:
             torch.default_generator.manual_seed(seed)
             body = family.encoder(codec.spec, members)
             learner = self.asked.learner(body, self.answer.spec, members)
-        return learner, family, self._growing(learner, codec, recipe)
-
-    def _growing(self, learner: Learner, codec: Any, recipe: Recipe) -> Recipe:
-        """The recipe without growing pictures where the network reads those of one size alone, as flat maps are.
-
-        Raises BadInput where the user asked for them.
-        """
-        if not isinstance(codec.spec, ImageSpec) or (recipe.grow or 1.0) == 1.0:
-            return recipe
-        few = codec.encode(codec.sample(2, 0))
-        smallest = Augmentation(Recipe(grow=recipe.grow), codec.spec, steps=1)(Batch(few), Clock(plan=[(0, 0.0, 1)]))
-        try:
-            with torch.inference_mode():
-                learner.eval().predict(smallest.inputs)
-        except RuntimeError:  # torch's, of sizes that do not fit each other
-            own = self.estimator.recipe
-            if own is not None and own.grow is not None:
-                raise BadInput(
-                    f"recipe.grow ({recipe.grow}) needs a network that reads pictures of any size, and this one reads "
-                    "those of one size, since it flattens them. Leave it out, or end a CNN's layers with 'gap'."
-                ) from None
-            return replace(recipe, grow=1.0)
-        return recipe
+        if isinstance(codec.spec, ImageSpec) and (recipe.grow or 1.0) < 1.0:
+            recipe = bearable(recipe, self.estimator.recipe, learner, codec.spec, codec.encode(codec.sample(2, 0)))
+        return learner, family, recipe
 
     def _left(self) -> float | None:
         """Seconds of the budget that are left."""

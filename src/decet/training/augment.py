@@ -13,12 +13,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from decet.contracts import Batch, Clock, ImageSpec
+from decet.contracts import Batch, Clock, ImageSpec, Learner
+from decet.errors import BadInput
 from decet.training.recipe import Recipe
 
 GROWN = 2 / 3  # share of training at which growing pictures have their own size
@@ -100,6 +102,25 @@ class Augmentation:
         if size == own:
             return pixels
         return F.interpolate(pixels.float(), size=size, mode="bilinear", antialias=True, align_corners=False)
+
+
+def bearable(recipe: Recipe, said: Recipe | None, learner: Learner, spec: ImageSpec, inputs: tuple[Any, ...]) -> Recipe:
+    """The recipe without growing pictures where the network reads those of one size alone, as flat maps are.
+
+    said: the user's own recipe. Raises BadInput where it asks for them.
+    """
+    smallest = Augmentation(Recipe(grow=recipe.grow), spec, steps=1)(Batch(inputs), Clock(plan=[(0, 0.0, 1)]))
+    try:
+        with torch.inference_mode():
+            learner.eval().predict(smallest.inputs)
+    except RuntimeError:  # torch's, of sizes that do not fit each other
+        if said is not None and said.grow is not None:
+            raise BadInput(
+                f"recipe.grow ({recipe.grow}) needs a network that reads pictures of any size, and this one reads "
+                "those of one size, since it flattens them. Leave it out, or end a CNN's layers with 'gap'."
+            ) from None
+        return replace(recipe, grow=1.0)
+    return recipe
 
 
 def mirrored(pixels: Tensor, rows: Tensor | None, seed: int, epoch: int) -> Tensor:
