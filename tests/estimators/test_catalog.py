@@ -9,6 +9,7 @@ import pytest
 import torch
 
 import decet
+from decet import ImageClassifier, ResNet
 from decet.contracts import ImageSpec, LabelSpec, NumberSpec, TableSpec
 from decet.data.images import Images
 from decet.estimators import catalog
@@ -100,6 +101,25 @@ def test_every_cell_advises_whole_settings_for_data_of_any_shape(estimator, cell
 def test_a_cells_batch_leaves_several_steps_an_epoch(estimator, cell):
     for rows in ROWS[2:]:
         assert rows / cell.advise(specs_of(estimator)[0], rows)[1].batch >= 1.5
+
+
+@pytest.mark.parametrize("side", [32, 128])
+@pytest.mark.parametrize(
+    ("said", "weights"),
+    [
+        (ResNet(depth=18), 11_200_000),  # He et al., table 1 without its 1,000 classes
+        (ResNet(depth=20), 270_000),  # their table 6
+        (ResNet(depth=50), 23_500_000),
+        (ResNet(blocks=(3, 3, 3), width=16, block="basic", preact=True), 270_000),
+    ],
+)
+def test_a_depth_that_the_user_says_is_the_published_network(said, weights, side):
+    """The cell's own network leaves no trace in it."""
+    spec = ImageSpec(3, side, side, patches=PATCHES)
+    family, _, _ = ImageClassifier(said)._joined_settings(ImageClassifier.row[0], spec, 50_000)
+    with torch.device("meta"):
+        body = family.encoder(spec)
+    assert sum(p.numel() for p in body.parameters()) == pytest.approx(weights, rel=0.04)
 
 
 def test_the_default_family_is_the_first_of_the_row():

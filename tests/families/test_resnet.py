@@ -97,7 +97,7 @@ def test_a_preactivated_network_ends_with_a_norm_and_starts_with_a_bare_convolut
 
 def test_depth_9_equals_the_fast_network_written_by_hand():
     spec = _white()
-    body, pixels = ResNet().encoder(spec).eval(), _pixels(_white())
+    body, pixels = ResNet(width=64).encoder(spec).eval(), _pixels(_white())
     x = F.relu(F.conv2d((pixels.float() - 120) / 60, body.stem[0].weight))
     for stage in body.stages:
         x = F.relu(stage.norms[0](F.max_pool2d(F.conv2d(x, stage.convs[0].conv.weight, padding=1), 2)))
@@ -137,13 +137,13 @@ def test_sizes_not_said_follow_the_depth():
         s = of_pictures(ResNet(**said), spec)
         return s.blocks, s.widths, s.block, s.activation, s.pool, s.zero_init
 
-    assert of() == ((1, 1, 1), (64, 256, 256), "basic", "relu", "max", False)
+    assert of() == ((1, 1, 1), (48, 192, 192), "basic", "relu", "max", False)
     assert of(width=32) == ((1, 1, 1), (32, 128, 128), "basic", "relu", "max", False)
     assert of(depth=18) == ((2, 2, 2, 2), (64, 128, 256, 512), "basic", "relu", "mean", True)
     assert of(depth=50)[:3] == ((3, 4, 6, 3), (64, 128, 256, 512), "bottleneck")
     assert of(depth=56) == ((9, 9, 9), (16, 32, 64), "basic", "relu", "mean", False)
     assert of(blocks=(1, 2), width=5)[:2] == ((1, 2), (5, 10))
-    assert of(blocks=(0, 2, 1), depth=9)[:2] == ((0, 2, 1), (64, 256, 256))
+    assert of(blocks=(0, 2, 1), depth=9)[:2] == ((0, 2, 1), (48, 192, 192))
     assert of(depth=18, pool="max", activation="silu", zero_init=False)[3:] == ("silu", "max", False)
 
 
@@ -183,7 +183,7 @@ def test_the_pyramid_of_each_network_has_a_map_a_stage_finest_first():
     def shapes(settings, spec):
         return [tuple(m.shape[1:]) for m in settings.encoder(spec)((_pixels(spec),)).pyramid()]
 
-    assert shapes(ResNet(), _white()) == [(64, 15, 15), (256, 7, 7), (256, 3, 3)]
+    assert shapes(ResNet(width=64), _white()) == [(64, 15, 15), (256, 7, 7), (256, 3, 3)]
     assert shapes(ResNet(depth=20), COLOUR) == [(16, 32, 32), (32, 16, 16), (64, 8, 8)]
     assert shapes(ResNet(depth=18, width=4), COLOUR) == [(4, 32, 32), (8, 16, 16), (16, 8, 8), (32, 4, 4)]
     assert shapes(ResNet(depth=50, width=2), COLOUR) == [(8, 32, 32), (16, 16, 16), (32, 8, 8), (64, 4, 4)]

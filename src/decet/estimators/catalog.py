@@ -80,8 +80,8 @@ def _resnet_on_pictures(spec: ImageSpec, rows: int) -> Advice:
     """The fast nine-layer network for small pictures, ResNet-18 for large ones; Muon, one cycle."""
     epochs, batch = _length(rows)
     small = max(spec.height, spec.width) <= 64
-    family = ResNet(depth=9, width=48) if small else ResNet(depth=18, width=32)
     recipe = Recipe(epochs=epochs, batch=batch, lr=4e-2 if small else 2e-2, grow=0.75)
+    family = ResNet() if small else ResNet(depth=18)  # no width or blocks: what a user's own depth means, it knows
     return Advice(family, joined(joined(recipe, _CONVOLUTIONS), _varied(spec)), _asks(spec))
 
 

@@ -33,7 +33,7 @@ from decet.estimators.reading import DataWarning, Given
 from decet.settings import joined
 from decet.tasks.classify import Classifier, Classify
 from decet.tensors import Sparse
-from decet.training.augment import Augmentation, asked, bearable
+from decet.training.augment import Augmentation, asked, growing
 from decet.training.checkpoint import read_tree, write_tree
 from decet.training.loop import OnEpoch, Outcome, train
 from decet.training.progress import Part, Quiet, Show
@@ -269,7 +269,7 @@ class _Fit:
             body = family.encoder(codec.spec, members)
             learner = self.asked.learner(body, self.answer.spec, members)
         if isinstance(codec.spec, ImageSpec) and (recipe.grow or 1.0) < 1.0:
-            recipe = bearable(recipe, self.estimator.recipe, learner, codec.spec, codec.encode(codec.sample(2, 0)))
+            recipe = growing(recipe, self.estimator.recipe, learner, codec.spec, codec.encode(codec.sample(2, 0)))
         return learner, family, recipe
 
     def _left(self) -> float | None:

@@ -104,7 +104,7 @@ class Augmentation:
         return F.interpolate(pixels.float(), size=size, mode="bilinear", antialias=True, align_corners=False)
 
 
-def bearable(recipe: Recipe, said: Recipe | None, learner: Learner, spec: ImageSpec, inputs: tuple[Any, ...]) -> Recipe:
+def growing(recipe: Recipe, said: Recipe | None, learner: Learner, spec: ImageSpec, inputs: tuple[Any, ...]) -> Recipe:
     """The recipe without growing pictures where the network reads those of one size alone, as flat maps are.
 
     said: the user's own recipe. Raises BadInput where it asks for them.
