@@ -17,8 +17,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 
 import decet
 from decet import cli
@@ -354,6 +356,24 @@ def test_predict_writes_files_by_their_suffix(run: Run) -> None:
     assert of_csv["answer"].tolist() == of_parquet["answer"].tolist() == [line["answer"] for line in lines]
     assert of_parquet["probabilities.yes"].tolist() == [line["probabilities"]["yes"] for line in lines]
     assert not [name for name in os.listdir() if name.startswith(".p")]
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_predict_tells_pictures_that_cannot_be_read_and_fails_where_none_can(run: Run) -> None:
+    pixels = np.random.default_rng(0).integers(0, 255, (24, 8, 8), dtype=np.uint8)
+    family = decet.CNN(layers=(4, "pool", "gap"))
+    decet.ImageClassifier(family, recipe=decet.Recipe(epochs=1)).fit(pixels, np.arange(24) % 2).save("eyes")
+    Path("seen").mkdir()
+    Image.fromarray(pixels[0]).save("seen/a.png")
+    Path("seen/b.png").write_text("not a picture")
+    done = run("predict eyes seen")
+    assert done.code == 0
+    assert [json.loads(line)["error"] for line in done.out.splitlines()] == [None, "no picture: text"]
+    assert done.err.strip() == "decet: 1 of 2 pictures could not be read: b.png (no picture: text)."
+    for more in ("", " --out answers.csv"):
+        done = run(f"predict eyes seen/b.png{more}")
+        assert done.code == 2
+        assert "1 of 1 pictures could not be read" in done.err
 
 
 def test_predict_of_several_columns_names_them(run: Run) -> None:

@@ -190,11 +190,13 @@ def _predict(arguments: list[str]) -> int:
         raise BadInput(f"--out {out} cannot be written. Choose a file in a folder that is there and writable.")
     from decet.estimators.saved import load
 
-    records = load(said.MODEL).records(_part(said.DATA, said.split)[0])
+    unread: list[str] = []
+    records = _noting(load(said.MODEL).records(_part(said.DATA, said.split)[0]), unread)
     if out is None:
-        for record in records:
+        count = 0
+        for count, record in enumerate(records, 1):  # noqa: B007
             sys.stdout.write(_line(record))
-        return 0
+        return _tell_unread(unread, count)
     beside = out.with_name(f".{out.name}.{os.getpid()}")
     try:
         count = WRITERS[out.suffix](records, beside)
@@ -204,7 +206,23 @@ def _predict(arguments: list[str]) -> int:
     finally:
         beside.unlink(missing_ok=True)
     _say(f"{count:,} answers in {out}")
-    return 0
+    return _tell_unread(unread, count)
+
+
+def _noting(records: Iterable[dict[str, Any]], unread: list[str]) -> Iterator[dict[str, Any]]:
+    """The records, while those without an answer are noted as `a.png (truncated)`."""
+    for record in records:
+        if record.get("error") is not None:
+            unread.append(f"{record['file']} ({record['error']})")
+        yield record
+
+
+def _tell_unread(unread: list[str], count: int) -> int:
+    """Say which files had no answer; the exit code: bad input where none had one."""
+    if not unread:
+        return 0
+    _say(f"decet: {len(unread):,} of {count:,} pictures could not be read: {listed(unread)}.")
+    return 2 if len(unread) == count else 0
 
 
 def _evaluate(arguments: list[str]) -> int:
