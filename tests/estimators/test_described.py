@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from decet import DNN, BadInput, Recipe, TableClassifier, TableRegressor
+from decet import CNN, DNN, BadInput, ImageClassifier, Recipe, ResNet, TableClassifier, TableRegressor
 from decet.estimators.described import describe, layers
 
 X = np.random.default_rng(0).normal(size=(40, 4))
@@ -30,6 +30,17 @@ def test_the_classic_network_layer_by_layer() -> None:
 def test_members_stand_in_the_shapes() -> None:
     model = TableRegressor(DNN(width=8, depth=1), recipe=Recipe(epochs=1, members=3)).fit(X, X[:, 0])
     assert {"name": "head", "kind": "MemberHead", "output": ["B", 3, 1]}.items() <= layers(model)[-1].items()
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("family", [CNN(layers=(16, 16, "pool", "gap")), ResNet(width=16), ResNet(depth=18, width=16)])
+def test_every_weight_of_a_network_for_pictures_stands_in_some_layer(family) -> None:
+    """Those of convolutions too, whichever way they are computed."""
+    pixels = np.random.default_rng(0).integers(0, 255, (24, 8, 8), dtype=np.uint8)
+    model = ImageClassifier(family, recipe=Recipe(steps=1)).fit(pixels, np.arange(24) % 2)
+    listed = layers(model)
+    assert sum(layer["parameters"] for layer in listed) == sum(p.numel() for p in model.learner_.parameters())
+    assert all(layer["output"] is not None for layer in listed)
 
 
 def test_looking_changes_nothing() -> None:

@@ -65,6 +65,7 @@ def _noting(found: list[dict[str, Any]], name: str, module: nn.Module) -> Callab
     own = sum(parameter.numel() for parameter in module.parameters(recurse=False))
 
     def note(_: Any, __: Any, output: Any) -> None:
+        output = output[0] if isinstance(output, tuple) else output  # with the lengths of sequences
         shape = getattr(getattr(output, "summary", output), "shape", None)
         sizes = None if shape is None else ["B" if i == 0 and n == ROWS else n for i, n in enumerate(shape)]
         found.append({"name": name, "kind": type(module).__name__, "output": sizes, "parameters": own})
