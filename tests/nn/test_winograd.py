@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from decet.nn import winograd
+from decet.nn import team, winograd
 from decet.nn.winograd import Convolve, Correlate, conv3x3, pays
 
 SIDES = [(1, 1), (3, 3), (7, 7), (15, 15), (31, 31), (4, 9)]  # 3 x 3 and 4 x 9 are cut in tiles of 3, the rest of 4
@@ -116,9 +116,9 @@ def test_the_same_bits_on_repetition(threads: int) -> None:
 def test_threads_of_python_where_torch_has_no_openmp(monkeypatch: pytest.MonkeyPatch) -> None:
     x, weight, grad = picture(4, 16, 15, 15), picture(16, 16, 3, 3, seed=1), picture(4, 16, 15, 15, seed=2)
     torch.set_num_threads(3)
-    assert winograd._team() is not None or os.uname().sysname != "Linux"
+    assert team._team() is not None or os.uname().sysname != "Linux"
     wanted = all_three(Convolve.apply, x, weight, grad)
-    monkeypatch.setattr(winograd, "_team", lambda: None)
+    monkeypatch.setattr(team, "_team", lambda: None)
     for found, same in zip(all_three(Convolve.apply, x, weight, grad), wanted, strict=True):
         assert torch.equal(found, same)
 

@@ -1,19 +1,14 @@
-"""What is compiled for Winograd's convolution: its matrices, its memory, and where it is kept."""
+"""What is compiled for Winograd's convolution: its matrices and its memory."""
 
 from __future__ import annotations
 
 import ctypes
-from pathlib import Path
-from typing import Any
 
-import numba
 import numpy as np
 import pytest
-from numba.core import caching
 
-from decet.nn.winograd_kernels import Job, kept, matrices, room, stride, work
-
-KIND = numba.types.void(numba.types.CPointer(numba.types.int64))
+from decet.nn.compiled import HEAD
+from decet.nn.winograd_kernels import Job, matrices, room, stride, work
 
 
 @pytest.mark.parametrize("side", [3, 4])
@@ -41,34 +36,8 @@ def test_scratch_is_of_whole_lines_and_no_power_of_two_apart(channels: int) -> N
 
 
 def test_nothing_to_do_is_done_without_a_word() -> None:
-    job = np.array(Job(0, 0, 0, 1, 1, 1, 4, 36, 0, 7, 7, 16, 16, 0, 0, 0, 0, 0, 1), np.int64)
+    job = np.array((0, 0, 0, 1, *Job(1, 1, 4, 36, 0, 7, 7, 16, 16, 0, 0, 0, 0, 0, 1)), np.int64)
     memory = np.zeros(room(36, 16, 16, 4) + 64, np.uint8)
-    job[Job._fields.index("scratch")] = -(-memory.ctypes.data // 64) * 64
+    job[HEAD + Job._fields.index("scratch")] = -(-memory.ctypes.data // 64) * 64
     ctypes.CFUNCTYPE(None, ctypes.c_void_p)(work().address)(job.ctypes.data)
     assert work() is work()
-
-
-def seven(address: Any) -> None:
-    address[0] = 7
-
-
-def called(compiled: Any) -> int:
-    given = np.zeros(1, np.int64)
-    ctypes.CFUNCTYPE(None, ctypes.c_void_p)(compiled.address)(given.ctypes.data)
-    return int(given[0])
-
-
-def test_what_is_compiled_is_kept_on_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(numba.config, "CACHE_DIR", str(tmp_path))
-    assert called(kept(KIND, seven)) == 7
-    assert list(tmp_path.rglob("*seven*.nbc"))
-    again = kept(KIND, seven)
-    assert called(again) == 7
-    assert again.cache_hits == 1
-
-
-def test_it_works_where_no_folder_may_be_written(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(caching.CompileResultCacheImpl, "_locator_classes", [])
-    with pytest.raises(RuntimeError, match="no locator available"):
-        numba.cfunc(KIND, cache=True)(seven)
-    assert called(kept(KIND, seven)) == 7

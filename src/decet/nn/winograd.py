@@ -9,15 +9,15 @@ Errors are up to about three times those of torch's float32, some millionths of 
 
 from __future__ import annotations
 
-import ctypes
 import functools
-import threading
 from typing import Any
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+from decet.nn import team
 
 TILES = 64  # from here on what is done once, to the filters, is regained
 SUMS = 2**28  # bytes at most of all threads' own sums of the filters' gradient
@@ -161,18 +161,6 @@ def _into_tiles(side: int) -> Tensor:
         return torch.from_numpy(np.kron(g, g).astype(np.float32))
 
 
-@functools.cache
-def _team() -> Any:
-    """The OpenMP that torch runs on, looked up among what torch has loaded; None = it has no such interface."""
-    try:
-        found = ctypes.CDLL(torch._C.__file__)
-        start, number, size = found.GOMP_parallel, found.omp_get_thread_num, found.omp_get_num_threads
-    except (OSError, AttributeError):
-        return None
-    start.argtypes = [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_uint, ctypes.c_uint]
-    return start, *(ctypes.cast(f, ctypes.c_void_p).value for f in (number, size))
-
-
 def _run(x: Tensor, other: Tensor, filters: Tensor, padding: int, convolve: bool, slices: int = 1) -> None:
     """x (B, C, H, W) and other (B, O, H', W'), channels-last: convolve writes other, else filters are added to."""
     from decet.nn import winograd_kernels as kernels
@@ -182,10 +170,6 @@ def _run(x: Tensor, other: Tensor, filters: Tensor, padding: int, convolve: bool
     room = kernels.room(block, channels, outputs, side)
     scratch = _floats(workers * room // 4)
     job = kernels.Job(
-        thread=0,
-        threads=0,
-        worker=0,
-        workers=workers,
         slices=slices,
         convolve=int(convolve),
         side=side,
@@ -202,17 +186,4 @@ def _run(x: Tensor, other: Tensor, filters: Tensor, padding: int, convolve: bool
         room=room,
         padding=padding,
     )
-    work, team = kernels.work().address, _team()
-    if team is not None and workers > 1:
-        start, thread, threads = team
-        shared = np.array(job._replace(thread=thread, threads=threads), np.int64)
-        start(work, shared.ctypes.data, workers, 0)
-        return
-    jobs = [np.array(job._replace(worker=worker), np.int64) for worker in range(workers)]
-    call = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(work)
-    others = [threading.Thread(target=call, args=(one.ctypes.data,)) for one in jobs[1:]]
-    for one in others:
-        one.start()
-    call(jobs[0].ctypes.data)
-    for one in others:
-        one.join()
+    team.run(kernels.work().address, workers, job)

@@ -1,8 +1,8 @@
 """The compiled half of nn.winograd: transforms of tiles and small matrix products, made by numba on the first call.
 
-One C function, `work()`, is handed to torch's own OpenMP threads; it reads a row of whole numbers (`Job`), most of them
-addresses, and touches no Python object. numba's array code does not keep a product's 6 x 16 sums in registers, so the
-two inner loops, a product and a transform, are written as LLVM instructions; what is around them is plain numba.
+One C function, `work()`, is handed to torch's own threads (nn.team); it reads a row of whole numbers (`Job`), most of
+them addresses, and touches no Python object. numba's array code does not keep a product's 6 x 16 sums in registers, so
+the two inner loops, a product and a transform, are written as LLVM instructions; what is around them is plain numba.
 
 A product's sums run over all of K in one order, whichever thread computes them.
 """
@@ -13,31 +13,29 @@ A product's sums run over all of K in one order, whichever thread computes them.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 from llvmlite import ir
-from numba import carray, cfunc, njit, types
+from numba import carray, njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic
+
+from decet.nn.compiled import HEAD, WORD, at, kept, pointer, turns
 
 LANES = 8  # floats a register: AVX2
 PANEL = 16  # columns of a product, two registers: 6 x 2 sums, 2 columns and 1 row's number fill 15 of AVX2's 16
 POINTS = {3: (0.0, 0.75, -0.75, 2.0), 4: (0.0, 0.75, -0.75, 1.5, -1.5)}  # half the error of the usual 0, 1, -1, 2, -2
 
 TABLE = 40  # addresses, at most 36 of them used
-WORD, FLOAT = ir.IntType(64), ir.FloatType()
+FLOAT = ir.FloatType()
 LINE = ir.VectorType(FLOAT, LANES)
 
 
 class Job(NamedTuple):
     """What `work` reads, in this order. Addresses and strides are in bytes; pictures are (B, H, W, channels)."""
 
-    thread: int  # addresses of omp_get_thread_num and omp_get_num_threads; 0 = this call is worker `worker`
-    threads: int
-    worker: int
-    workers: int
     slices: int  # workers that share tiles and split the outputs between them (filters' gradient)
     convolve: int  # 1: other = x * filters. 0: filters += x against other
     side: int  # of a tile's outputs, 3 or 4
@@ -94,16 +92,12 @@ def _fixed(number: int) -> ir.Constant:
     return ir.Constant(WORD, number)
 
 
-def _pointer(build: Any, address: Any, kind: Any) -> Any:
-    return build.inttoptr(address, kind.as_pointer())
-
-
 def _load(build: Any, address: Any, kind: Any = LINE) -> Any:
-    return build.load(_pointer(build, address, kind), align=8 if kind is WORD else 4)
+    return build.load(pointer(build, address, kind), align=8 if kind is WORD else 4)
 
 
 def _store(build: Any, line: Any, address: Any) -> None:
-    build.store(line, _pointer(build, address, LINE), align=4)
+    build.store(line, pointer(build, address, LINE), align=4)
 
 
 def _same(build: Any, number: Any) -> Any:
@@ -150,8 +144,8 @@ def _product(rows: int, along: bool) -> Any:
             sums = [[cgutils.alloca_once(build, LINE) for _ in halves] for _ in range(rows)]
             left, right = cgutils.alloca_once_value(build, a), cgutils.alloca_once_value(build, b)
             for line in sums:
-                for at in line:
-                    build.store(ir.Constant(LINE, [0.0] * LANES), at)
+                for place in line:
+                    build.store(ir.Constant(LINE, [0.0] * LANES), place)
             for m in range(rows if along else 0):  # what is added to in the end
                 _fetch(build, build.add(c, build.mul(width, _fixed(m))), True)
 
@@ -266,22 +260,6 @@ def _transform(matrix: np.ndarray, write: bool) -> Any:
     return transform
 
 
-@intrinsic
-def _ask(typing: Any, function: Any) -> Any:
-    """Call the C function `int f(void)` at an address."""
-
-    def make(context: Any, build: Any, signature: Any, given: Any) -> Any:
-        kind = ir.FunctionType(ir.IntType(32), [])
-        return build.sext(build.call(_pointer(build, given[0], kind), []), WORD)
-
-    return types.int64(types.int64), make
-
-
-@intrinsic
-def _at(typing: Any, address: Any) -> Any:
-    return types.voidptr(types.int64), lambda context, build, signature, given: _pointer(build, given[0], ir.IntType(8))
-
-
 _A3, _, _B3 = matrices(3)
 _A4, _, _B4 = matrices(4)
 _enter3, _leave3, _return3 = _transform(_B3, False), _transform(_A3.T, True), _transform(_A3, False)
@@ -305,7 +283,7 @@ def _picture(table: int, base: int, tile: int, size: int, tiling: Any, edge: int
     height, width, wide = shape
     tile = min(tile, tiles - 1)
     picture, top, left = tile // (down * across), tile // across % down * side - edge, tile % across * side - edge
-    places = carray(_at(table), TABLE, np.int64)
+    places = carray(at(table), TABLE, np.int64)
     for i in range(size):
         for j in range(size):
             inside = 0 <= top + i < height and 0 <= left + j < width
@@ -316,7 +294,7 @@ def _picture(table: int, base: int, tile: int, size: int, tiling: Any, edge: int
 
 @njit
 def _frequencies(table: int, base: int, count: int, step: int) -> None:
-    places = carray(_at(table), TABLE, np.int64)
+    places = carray(at(table), TABLE, np.int64)
     for k in range(count):
         places[k] = base + k * step
 
@@ -375,14 +353,14 @@ def _gather(many: int, a: int, step: int, b: int, pitch: int, c: int, channels: 
 
 
 @njit
-def _work(job: Any, worker: int) -> None:
-    workers, slices, convolve, side, block = job[3], job[4], job[5], job[6], job[7]
-    batch, height, width, channels, outputs = job[8], job[9], job[10], job[11], job[12]
-    x, other, filters, padding = job[13], job[14], job[15], job[18]
+def _work(job: Any, worker: int, workers: int) -> None:
+    slices, convolve, side, block = job[0], job[1], job[2], job[3]
+    batch, height, width, channels, outputs = job[4], job[5], job[6], job[7], job[8]
+    x, other, filters, padding = job[9], job[10], job[11], job[14]
     size, panels, longest = side + 2, outputs // PANEL, 4 * max(channels, outputs)
     count = size * size
     # the worker's scratch: two tables of pixels, taken in turns, one of frequencies, and so on
-    tables = job[16] + worker * job[17]
+    tables = job[12] + worker * job[13]
     inner = tables + 2 * 8 * TABLE
     between = inner + 8 * TABLE
     zeros = between + TABLE * 64  # read where there is no pixel
@@ -391,7 +369,7 @@ def _work(job: Any, worker: int) -> None:
     step, row = stride_of(block, channels), 4 * (channels + PANEL)
     others = entered + count * step  # (count, block, outputs)
     pitch, line = stride_of(block, outputs), 4 * (outputs + PANEL)
-    carray(_at(zeros), longest // 4, np.float32)[:] = 0.0
+    carray(at(zeros), longest // 4, np.float32)[:] = 0.0
     # the worker's share of the tiles and, with slices, of the outputs
     share, shares, piece = worker // slices, workers // slices, worker % slices
     panel, last_panel = panels * piece // slices, panels * (piece + 1) // slices
@@ -433,23 +411,13 @@ def _work(job: Any, worker: int) -> None:
 
 
 def _entry(address: Any) -> None:
-    job = carray(address, FIELDS, np.int64)
-    if job[0] == 0:
-        _work(job, job[2])
-    else:  # the team may be smaller than was asked for
-        for worker in range(_ask(job[0]), job[3], _ask(job[1])):
-            _work(job, worker)
+    job = carray(address, HEAD + FIELDS, np.int64)
+    first, last, step = turns(job)
+    for worker in range(first, last, step):
+        _work(job[HEAD:], worker, job[3])
 
 
 @functools.cache
 def work() -> Any:
     """The compiled function, void(*job); it can be called without Python's lock."""
-    return kept(types.void(types.CPointer(types.int64)), _entry)
-
-
-def kept(kind: Any, function: Callable[..., None]) -> Any:
-    """A C function, on the disk for the next time where numba finds a folder that it may write to."""
-    try:
-        return cfunc(kind, cache=True, error_model="numpy")(function)
-    except (RuntimeError, OSError):
-        return cfunc(kind, error_model="numpy")(function)
+    return kept(_entry)

@@ -272,7 +272,8 @@ class _Run:
                 total = total * share
             backward(total, () if self.covers else phase.parameters)
             if due:
-                optimizer.step(rate(recipe, clock.progress) * self.scale)
+                with autocast(precision, self.device):
+                    optimizer.step(rate(recipe, clock.progress) * self.scale)
                 optimizer.clear()
         return True
 

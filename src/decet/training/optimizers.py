@@ -194,15 +194,21 @@ class _Muon(_Group):
 def orthogonal(matrices: Tensor) -> Tensor:
     """The nearest (semi-)orthogonal matrices, roughly: (N, rows, columns), singular values brought to 0.7 .. 1.2.
 
-    Five Newton-Schulz steps X <- p(X X') X with the quintic's p of Jordan et al.; products of matrices only.
+    Five Newton-Schulz steps X <- p(X X') X with the quintic's p of Jordan et al.; products of matrices only, which
+    autocast may do in bf16.
     """
     tall = matrices.shape[1] > matrices.shape[2]
     x = matrices.transpose(1, 2) if tall else matrices
     x = x / (torch.linalg.matrix_norm(x, keepdim=True) + 1e-7)
     rows, columns = x.shape[1:]
+    if torch.is_autocast_enabled(x.device.type):
+        x = _by_steps(x.to(torch.get_autocast_dtype(x.device.type)))
     # a step makes p S p of the square S = X X', so that in full precision long rows are needed at the ends alone
-    x = _by_squares(x) if columns >= 2 * rows and torch.get_float32_matmul_precision() == "highest" else _by_steps(x)
-    return x.transpose(1, 2) if tall else x
+    elif columns >= 2 * rows and torch.get_float32_matmul_precision() == "highest":
+        x = _by_squares(x)
+    else:
+        x = _by_steps(x)
+    return (x.transpose(1, 2) if tall else x).to(matrices.dtype)
 
 
 def _by_steps(x: Tensor) -> Tensor:

@@ -21,7 +21,7 @@ TOLERANCE = 0.02  # and its loss after `STEPS` this close to fp32's
 
 
 def autocast(precision: str, device: torch.device) -> AbstractContextManager[object]:
-    """The context in which the forward pass runs."""
+    """The context in which the forward pass and the optimiser's step run."""
     if precision == "bf16":
         return torch.autocast(device.type, dtype=torch.bfloat16)
     return nullcontext()
@@ -78,7 +78,8 @@ def _trial(
             with autocast(precision, device):
                 loss = trial(example, phase.name)
             loss.total.backward(inputs=phase.parameters)
-            optimizer.step(rate(own, 0.5))
+            with autocast(precision, device):
+                optimizer.step(rate(own, 0.5))
             optimizer.clear()
             total += float(loss.total.detach())
         seconds.append(time.perf_counter() - start)
