@@ -170,7 +170,7 @@ def _decet_own(task: Task, set: str, seconds: float, seed: int, precision: str) 
 
     kind = type(_family(set))
     cell = next(cell for cell in ImageClassifier.row if cell.family is kind)
-    advice = cell.advise(_spec(task), len(task.X))
+    advice = cell.advise(_spec(task), len(task.X), seconds)
     said = {name: value for name, value in asdict(advice.recipe).items() if value is not None}
     if set != "cifar10":
         said["grow"] = 1.0  # as `fit` sees to: the tutorials' network flattens its maps

@@ -173,7 +173,7 @@ def test_overfits_one_batch(trained):
 
 def test_what_a_cell_used_is_kept(trained):
     cell: Cell = next(c for c in trained.model.row if isinstance(trained.model.family_, c.family))
-    family, recipe, _ = cell.advise(trained.model.codec_.spec, len(trained.rows))
+    family, recipe, _ = cell.advise(trained.model.codec_.spec, len(trained.rows), None)
     assert trained.model.family_ == joined(trained.model.family, family, trained.model.family_)
     assert trained.model.recipe_.batch == recipe.batch
     assert (trained.model.recipe_.epochs, trained.model.recipe_.lr) == (8, 5e-3)

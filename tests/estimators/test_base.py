@@ -579,7 +579,7 @@ def test_a_clone_has_the_settings_and_nothing_learned(by_array):
 
 def test_what_the_user_said_wins_over_the_cell_field_by_field():
     model = TableClassifier(DNN(hidden=(8,)), recipe=Recipe(epochs=2, members=2)).fit(X, SIGN)
-    family, recipe, _ = model.row[0].advise(model.codec_.spec, 60)
+    family, recipe, _ = model.row[0].advise(model.codec_.spec, 60, None)
     assert model.family_.hidden == (8,)
     assert model.family_.dropout == family.dropout
     assert (model.recipe_.epochs, model.recipe_.members) == (2, 2)

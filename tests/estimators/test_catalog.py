@@ -86,7 +86,7 @@ def test_every_cell_advises_whole_settings_for_data_of_any_shape(estimator, cell
     spec = specs_of(estimator)[place]
     answer = LabelSpec((3,)) if issubclass(estimator.question, Classify) else NumberSpec(2)
     for rows in ROWS:
-        family, recipe, _ = cell.advise(spec, rows)
+        family, recipe, _ = cell.advise(spec, rows, None)
         assert isinstance(family, cell.family)
         whole = joined(recipe, FALLBACK)
         assert isinstance(whole, Recipe)
@@ -100,7 +100,14 @@ def test_every_cell_advises_whole_settings_for_data_of_any_shape(estimator, cell
 @pytest.mark.parametrize(("estimator", "cell"), CELLS, ids=lambda x: getattr(x, "__name__", ""))
 def test_a_cells_batch_leaves_several_steps_an_epoch(estimator, cell):
     for rows in ROWS[2:]:
-        assert rows / cell.advise(specs_of(estimator)[0], rows)[1].batch >= 1.5
+        assert rows / cell.advise(specs_of(estimator)[0], rows, None)[1].batch >= 1.5
+
+
+@pytest.mark.parametrize("cell", ImageClassifier.row, ids=lambda cell: cell.family.__name__)
+def test_a_long_budget_is_used_up_by_pictures(cell):
+    """Forty thousand pictures are seen 26 times where nothing is said; who gives an hour may have more of it."""
+    unsaid, said = (cell.advise(PICTURES[0], 46_000, budget)[1].epochs for budget in (None, 3600.0))
+    assert said >= 3 * unsaid
 
 
 @pytest.mark.parametrize("side", [32, 128])

@@ -226,7 +226,7 @@ def test_cross_fitting_chooses_the_epochs_where_the_user_does_not():
     noise = RNG.integers(0, 2, 80)
     recipe = Recipe(members=1, lr=0.03, batch=16)
     model = TableClassifier(EAGER, recipe=recipe).fit(X, noise)
-    planned = model.row[0].advise(model.codec_.spec, 80)[1].epochs
+    planned = model.row[0].advise(model.codec_.spec, 80, None)[1].epochs
     assert model.recipe_.epochs == len(kept(model)) == model.provenance_["best_epoch"]
     assert model.recipe_.epochs < planned / 2  # learning noise by heart soon makes things worse
     assert classifier().fit(X, Y).recipe_.epochs == QUICK.epochs

@@ -208,6 +208,22 @@ def test_matrices_become_nearly_orthogonal_and_keep_their_directions(rows, colum
     assert bool((turned.diagonal(dim1=1, dim2=2) > 0).all())
 
 
+@pytest.mark.parametrize(("rows", "columns"), [(12, 20), (64, 300), (40, 16)])
+def test_autocast_makes_the_products_in_bf16_and_the_steps_stay_what_they_are(rows, columns):
+    """As Jordan's own code does: the steps need no more than the direction."""
+    torch.manual_seed(0)
+    given = torch.randn(2, rows, columns)
+    with torch.autocast("cpu", torch.bfloat16):
+        made = orthogonal(given)
+    assert made.dtype == torch.float32
+    values = torch.linalg.svdvals(made)
+    assert float(values.min()) > 0.6
+    assert float(values.max()) < 1.35
+    whole = orthogonal(given)
+    assert float((made - whole).norm() / whole.norm()) < 0.1
+    assert not torch.equal(made, whole)
+
+
 def test_a_matrix_of_zeros_stays_one():
     assert not orthogonal(torch.zeros(2, 4, 3)).any()
 

@@ -69,18 +69,18 @@ def test_auto_takes_the_faster_one_that_learns_as_well(trials, fp32, bf16, answe
     assert resolve(_Line(), BATCH, AUTO, CPU) == answer
 
 
-def test_only_where_four_steps_show_a_gain_are_twenty_compared(trials):
+def test_only_where_four_steps_show_a_gain_are_ten_compared(trials):
     trials.known = {"fp32": (1.0, 0.5), "bf16": (0.9, 0.5)}
     resolve(_Line(), BATCH, AUTO, CPU)
     assert trials.made == [("fp32", 4), ("bf16", 4)]
     trials.made.clear()
     trials.known = {"fp32": (1.0, 0.5), "bf16": (0.5, 0.5)}
     resolve(_Line(), BATCH, AUTO, CPU)
-    assert trials.made == [("fp32", 4), ("bf16", 4), ("fp32", 20), ("bf16", 20)]
+    assert trials.made == [("fp32", 4), ("bf16", 4), ("fp32", 10), ("bf16", 10)]
 
 
-def test_a_gain_of_four_steps_that_twenty_do_not_show_was_noise(trials, monkeypatch):
-    seconds = {4: {"fp32": 1.0, "bf16": 0.5}, 20: {"fp32": 1.0, "bf16": 0.9}}
+def test_a_gain_of_four_steps_that_ten_do_not_show_was_noise(trials, monkeypatch):
+    seconds = {4: {"fp32": 1.0, "bf16": 0.5}, 10: {"fp32": 1.0, "bf16": 0.9}}
     monkeypatch.setattr(precision, "_trial", lambda *given: (seconds[given[5]][given[3]], 0.5))
     assert resolve(_Line(), BATCH, AUTO, CPU) == "fp32"
 
@@ -112,7 +112,7 @@ def test_measuring_leaves_the_learner_as_it_was(monkeypatch):
     assert all(p.grad is None for p in learner.parameters())
 
 
-def test_a_trial_trains_a_copy_for_twenty_steps_in_its_mode():
+def test_a_trial_trains_a_copy_for_ten_steps_in_its_mode():
     seen = []
 
     class Watched(_Line):
@@ -123,7 +123,7 @@ def test_a_trial_trains_a_copy_for_twenty_steps_in_its_mode():
     learner = Watched()
     first = float(learner(BATCH, "train").total.detach())
     seconds, loss = precision._trial(learner, BATCH, AUTO, "bf16", CPU)
-    assert seen[1:] == [torch.bfloat16] * 20
+    assert seen[1:] == [torch.bfloat16] * 10
     assert seconds > 0
     assert loss < first
     precision._trial(learner, BATCH, AUTO, "fp32", CPU, 4)

@@ -58,11 +58,12 @@ class Advice(NamedTuple):
 class Cell:
     """One cell of the map: a family that can do the task, and what fits data of this shape.
 
-    What the user said wins over what `advise(spec, rows)` gives, field by field.
+    What the user said wins over what `advise(spec, rows, budget)` gives, field by field. budget: the seconds that the
+    user gave, or None.
     """
 
     family: type
-    advise: Callable[[Any, int], Advice]
+    advise: Callable[[Any, int, float | None], Advice]
 
 
 class Estimator(BaseEstimator):
@@ -314,9 +315,11 @@ class Estimator(BaseEstimator):
             raise BadInput(f"device {self.device!r} cannot be used here ({reason}). Try 'cpu' or 'auto'.") from error
         return device
 
-    def _joined_settings(self, cell: Cell, spec: Any, rows: int) -> tuple[Family, Recipe, Any]:
+    def _joined_settings(
+        self, cell: Cell, spec: Any, rows: int, budget: float | None = None
+    ) -> tuple[Family, Recipe, Any]:
         """The user's settings over the cell's, field by field; and what the cell says of the question."""
-        family, recipe, question = cell.advise(spec, rows)
+        family, recipe, question = cell.advise(spec, rows, budget)
         said = self.recipe
         if said is not None and (said.steps is not None or said.epochs is not None):
             recipe = replace(recipe, epochs=None, steps=None)

@@ -23,7 +23,10 @@ from decet.tasks.classify_pictures import ClassifyPictures
 from decet.training.recipe import Recipe
 
 
-def _dnn_on_tables(spec: TableSpec, rows: int) -> Advice:
+MOST = 100  # epochs over pictures
+
+
+def _dnn_on_tables(spec: TableSpec, rows: int, budget: float | None) -> Advice:
     """TabM (2410.24210): with binned numbers where rows are many; narrow, smooth and short where they are few."""
     if rows <= 5_000:
         family = DNN(width=64 if rows < 1_000 else 192, depth=2, dropout=0.2, activation="silu", embedding="none")
@@ -43,7 +46,7 @@ def _dnn_on_tables(spec: TableSpec, rows: int) -> Advice:
     return Advice(family, replace(recipe, epochs=12, batch=1024, members=8))
 
 
-def _resnet_on_tables(spec: TableSpec, rows: int) -> Advice:
+def _resnet_on_tables(spec: TableSpec, rows: int, budget: float | None) -> Advice:
     """Gorishniy et al. (2106.11959), with binned numbers where rows are many; five separate networks where few."""
     wide = spec.numbers > 200 or spec.sparse
     if rows <= 5_000:
@@ -70,24 +73,24 @@ def _asks(spec: ImageSpec) -> ClassifyPictures:
     return ClassifyPictures(label_smoothing=0.1, views="shift" if spec.channels == 3 and spec.height <= 64 else "plain")
 
 
-def _length(rows: int) -> tuple[int, int]:
-    """Epochs and pictures a step: few rows are seen more often, in smaller batches."""
-    epochs = max(8, min(100, round(1_200_000 / max(rows, 1))))
+def _length(rows: int, budget: float | None) -> tuple[int, int]:
+    """Epochs and pictures a step: few rows are seen more often, in smaller batches. A budget may be used up."""
+    epochs = MOST if budget else max(8, min(MOST, round(1_200_000 / max(rows, 1))))
     return epochs, max(8, min(256, 2 ** round(math.log2(max(rows, 1) / 80))))
 
 
-def _resnet_on_pictures(spec: ImageSpec, rows: int) -> Advice:
+def _resnet_on_pictures(spec: ImageSpec, rows: int, budget: float | None) -> Advice:
     """The fast nine-layer network for small pictures, ResNet-18 for large ones; Muon, one cycle."""
-    epochs, batch = _length(rows)
+    epochs, batch = _length(rows, budget)
     small = max(spec.height, spec.width) <= 64
     recipe = Recipe(epochs=epochs, batch=batch, lr=4e-2 if small else 2e-2, grow=0.75)
     family = ResNet() if small else ResNet(depth=18)  # no width or blocks: what a user's own depth means, it knows
     return Advice(family, joined(joined(recipe, _CONVOLUTIONS), _varied(spec)), _asks(spec))
 
 
-def _cnn_on_pictures(spec: ImageSpec, rows: int) -> Advice:
+def _cnn_on_pictures(spec: ImageSpec, rows: int, budget: float | None) -> Advice:
     """Blocks of two convolutions, the map halved after each; few channels at full size, where they are dear."""
-    epochs, batch = _length(rows)
+    epochs, batch = _length(rows, budget)
     halvings = max(2, min(6, int(math.log2(max(2, min(spec.height, spec.width) / 3)))))
     family = CNN(channels=(16, *(min(512, 32 * 2**i) for i in range(1, halvings))), depth=2, summary="max")
     recipe = Recipe(epochs=epochs, batch=batch, lr=3e-2, grow=0.75)
@@ -105,8 +108,8 @@ _CONVOLUTIONS = Recipe(  # what networks of them have in common
 )
 
 
-def _dnn_on_pictures(spec: ImageSpec, rows: int) -> Advice:
-    epochs, batch = _length(rows)
+def _dnn_on_pictures(spec: ImageSpec, rows: int, budget: float | None) -> Advice:
+    epochs, batch = _length(rows, budget)
     family = DNN(width=512, depth=3, dropout=0.2, norm="batch")
     recipe = Recipe(epochs=epochs, batch=min(batch, 256), lr=2e-3, weight_decay=0.05, schedule="one-cycle", warmup=0.1)
     return Advice(family, joined(recipe, _varied(spec)), _asks(spec))

@@ -248,7 +248,7 @@ class _Fit:
 
     def _settings(self, spec: Any, rows: int) -> tuple[Any, Recipe]:
         """Family and recipe in effect; the question in effect is kept on the way."""
-        family, recipe, self.advised = self.estimator._joined_settings(self.cell, spec, rows)
+        family, recipe, self.advised = self.estimator._joined_settings(self.cell, spec, rows, self.call.budget)
         self.asked = self.estimator._asked(self.advised)
         if not isinstance(spec, ImageSpec) and (named := asked(recipe)):
             raise BadInput(f"recipe.{named[0]} varies pictures, and {type(self.estimator).__name__} has none.")

@@ -15,7 +15,7 @@ from decet.training.optimizers import Optimizer
 from decet.training.recipe import Recipe, rate
 
 GLANCE = 4  # steps of each mode that show whether a comparison is worth its time
-STEPS = 20  # steps of each mode that are compared
+STEPS = 10  # steps of each mode that are compared
 MARGIN = 1.25  # a faster mode must be this much faster, for noise is of that size
 TOLERANCE = 0.02  # and its loss after `STEPS` this close to fp32's
 
