@@ -22,7 +22,6 @@ from decet.settings import joined
 from decet.tasks.classify_pictures import ClassifyPictures
 from decet.training.recipe import Recipe
 
-
 MOST = 100  # epochs over pictures
 
 
