@@ -137,13 +137,13 @@ def test_sizes_not_said_follow_the_depth():
         s = of_pictures(ResNet(**said), spec)
         return s.blocks, s.widths, s.block, s.activation, s.pool, s.zero_init
 
-    assert of() == ((1, 1, 1), (48, 192, 192), "basic", "relu", "max", False)
+    assert of() == ((1, 1, 1), (64, 256, 256), "basic", "relu", "max", False)
     assert of(width=32) == ((1, 1, 1), (32, 128, 128), "basic", "relu", "max", False)
     assert of(depth=18) == ((2, 2, 2, 2), (64, 128, 256, 512), "basic", "relu", "mean", True)
     assert of(depth=50)[:3] == ((3, 4, 6, 3), (64, 128, 256, 512), "bottleneck")
     assert of(depth=56) == ((9, 9, 9), (16, 32, 64), "basic", "relu", "mean", False)
     assert of(blocks=(1, 2), width=5)[:2] == ((1, 2), (5, 10))
-    assert of(blocks=(0, 2, 1), depth=9)[:2] == ((0, 2, 1), (48, 192, 192))
+    assert of(blocks=(0, 2, 1), depth=9)[:2] == ((0, 2, 1), (64, 256, 256))
     assert of(depth=18, pool="max", activation="silu", zero_init=False)[3:] == ("silu", "max", False)
 
 

@@ -64,7 +64,7 @@ def _varied(spec: ImageSpec) -> Recipe:
     """How pictures may be varied without becoming others: colour photographs may be mirrored, glyphs may not."""
     side = min(spec.height, spec.width)
     if spec.channels == 3:
-        return Recipe(flip=True, crop=max(1, round(side / 16)))
+        return Recipe(flip=True, crop=max(1, round(side / 8)), erase=0.25)
     return Recipe(crop=max(1, round(side / 14)), rotate=10.0, zoom=0.1)
 
 

@@ -75,7 +75,7 @@ class ResNet:
     block: "basic" (two 3 x 3 convolutions) or "bottleneck" (1 x 1, 3 x 3, 1 x 1 with four times the channels).
     widths: channels of each stage, as (64, 128, 256); wins over width.
     width: channels of the first stage, doubled at each further one (at depth 9 times 1, 4, 4); units of a layer for
-        tables. Not said: 64 as published, 16 for the small networks, 48 at depth 9 (Jordan: 64).
+        tables. Not said: 64, for the small networks 16, as published.
     stem: "small" (3 x 3), "large" (7 x 7, halved twice) or "whiten" (fixed 2 x 2 filters out of the data).
     preact: norm and activation stand before each convolution, so that the shortcut is never bent.
     activation: "relu", "gelu", "silu" or "celu".
@@ -161,7 +161,7 @@ def of_pictures(settings: ResNet, spec: ImageSpec) -> ResNet:
     fast, small = depth == FAST, depth in SMALL
     of_depth = {FAST: (1, 1, 1), **STAGES, **{6 * n + 2: (n, n, n) for n in (3, 5, 7, 9, 18)}}
     blocks = settings.blocks or of_depth[depth or FAST]
-    width = settings.width or (16 if small else 48 if fast else 64)
+    width = settings.width or (16 if small else 64)
     widths = settings.widths or tuple(width * (min(4, 4**i) if fast else 2**i) for i in range(len(blocks)))
     _check_stages(blocks, widths)
     if not fast and 0 in blocks:
