@@ -17,7 +17,7 @@ SEEDS = (0, 1, 2)
 
 
 def _mnist_jobs(quick: bool, runs: int) -> list[Job]:
-    seeds = SEEDS[:1] if quick else SEEDS
+    seeds = SEEDS[: 1 if quick else runs]
     own = [pictures.quality_job("mnist", "mnist", "CNN", BUDGET, seed, quick) for seed in seeds]
     return [*own, *pictures.baseline_jobs("mnist", "mnist", quick)]
 

@@ -35,11 +35,11 @@ IN_MEMORY = 10_000  # pictures that are answered from an array
 def _cifar_jobs(minutes: int, quick: bool, runs: int) -> list[Job]:
     work, several = f"cifar-{minutes}", minutes == min(GOALS)
     job = partial(pictures.quality_job, work, "cifar10", "ResNet", quick=quick)
-    seeds = SEEDS if several and not quick else SEEDS[:1]
-    jobs = [job(60 * minutes, seed) for seed in seeds]
+    seeds, one = SEEDS[: 1 if quick else runs], SEEDS[:1]
+    jobs = [job(60 * minutes, seed) for seed in (seeds if several else one)]
     if several:
         return [*jobs, *pictures.baseline_jobs(work, "cifar10", quick)]
-    return [*(job(15 * minutes, seed, contender=QUARTER) for seed in (SEEDS[:1] if quick else SEEDS)), *jobs]
+    return [*(job(15 * minutes, seed, contender=QUARTER) for seed in seeds), *jobs]
 
 
 def _cifar_report(minutes: int, found: Found, keep: Path) -> Report:
