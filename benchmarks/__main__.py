@@ -93,7 +93,13 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--out", type=Path, default=Path("runs/benchmarks"), metavar="FOLDER", help=out)
     parser.add_argument("--anyway", action="store_true", help="time on a busy machine too, and mark the figures void")
     parser.add_argument("--threads", type=int, metavar="N", help="threads of every contender (default: all cores)")
-    parser.add_argument("--runs", type=int, default=3, metavar="N", help="turns of every timing, and seeds of pictures at most (default: 3)")
+    parser.add_argument(
+        "--runs",
+        type=int,
+        default=3,
+        metavar="N",
+        help="turns of every timing, and seeds of pictures at most (default: 3)",
+    )
     parser.add_argument("--report", action="store_true", help="run nothing, make the page from the records again")
     return parser
 

@@ -79,6 +79,32 @@ def test_only_where_four_steps_show_a_gain_are_ten_compared(trials):
     assert trials.made == [("fp32", 4), ("bf16", 4), ("fp32", 10), ("bf16", 10)]
 
 
+def test_only_some_rows_of_a_large_batch_are_tried():
+    """A whole batch in full precision takes twice the memory that training in bf16 will."""
+    rows = torch.arange(300)
+    large = Batch((torch.randn(300, 4), None), torch.randn(300, 1), torch.ones(300), rows=rows)
+    part = precision._part(large)
+    assert part.rows.tolist() == list(range(precision.ROWS))
+    assert torch.equal(part.inputs[0], large.inputs[0][: precision.ROWS])
+    assert part.inputs[1] is None
+    assert len(part.target) == len(part.weight) == precision.ROWS
+
+
+@pytest.mark.parametrize(
+    "batch",
+    [
+        pytest.param(Batch((torch.randn(300, 4), torch.randn(7, 2)), torch.randn(300, 1)), id="other rows"),
+        pytest.param(Batch((torch.randn(300, 4),), torch.randn(9, 1), index=torch.arange(9)), id="rows asked by index"),
+        pytest.param(Batch((object(),), torch.randn(300, 1)), id="no tensor"),
+        pytest.param(Batch((torch.randn(9, 4),), torch.randn(9, 1)), id="small"),
+    ],
+)
+def test_a_batch_that_is_small_or_has_no_rows_of_its_own_is_tried_whole(batch):
+    part = precision._part(batch)
+    assert part.inputs[0] is batch.inputs[0] or torch.equal(part.inputs[0], batch.inputs[0])
+    assert len(part.target) == len(batch.target)
+
+
 def test_a_gain_of_four_steps_that_ten_do_not_show_was_noise(trials, monkeypatch):
     seconds = {4: {"fp32": 1.0, "bf16": 0.5}, 10: {"fp32": 1.0, "bf16": 0.9}}
     monkeypatch.setattr(precision, "_trial", lambda *given: (seconds[given[5]][given[3]], 0.5))
