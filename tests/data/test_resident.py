@@ -59,7 +59,9 @@ def test_only_the_rows_asked_for_are_drawn():
     rows = torch.arange(0, ROWS, 7)
     source = Resident((NUMBERS,), TARGET, rows=rows, batch=4)
     assert sorted(row for part in _epoch(source, 0) for row in part) == rows.tolist()
-    assert source.example().rows.tolist() == rows[: source.size].tolist()
+    assert (
+        source.example().rows.tolist() == rows[:: source.steps].tolist()
+    )  # some of every class, should they be sorted
 
 
 def test_the_order_is_a_function_of_the_clock_and_of_nothing_else():

@@ -123,7 +123,7 @@ def test_a_long_budget_is_used_up_by_pictures(cell):
 def test_a_depth_that_the_user_says_is_the_published_network(said, weights, side):
     """The cell's own network leaves no trace in it."""
     spec = ImageSpec(3, side, side, patches=PATCHES)
-    family, _, _ = ImageClassifier(said)._joined_settings(ImageClassifier.row[0], spec, 50_000)
+    family, _, _ = ImageClassifier(said)._joined_settings(ImageClassifier.row[0], spec, 50_000, None)
     with torch.device("meta"):
         body = family.encoder(spec)
     assert sum(p.numel() for p in body.parameters()) == pytest.approx(weights, rel=0.04)

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -230,6 +231,20 @@ def test_cross_fitting_chooses_the_epochs_where_the_user_does_not():
     assert model.recipe_.epochs == len(kept(model)) == model.provenance_["best_epoch"]
     assert model.recipe_.epochs < planned / 2  # learning noise by heart soon makes things worse
     assert classifier().fit(X, Y).recipe_.epochs == QUICK.epochs
+
+
+@pytest.mark.parametrize("budget", [None, 30.0])
+def test_the_cell_is_told_the_budget(budget, monkeypatch):
+    told = []
+    (cell, *_) = TableClassifier.row
+
+    def advise(spec, rows, budget):
+        told.append(budget)
+        return cell.advise(spec, rows, budget)
+
+    monkeypatch.setattr(TableClassifier, "row", (replace(cell, advise=advise),))
+    TableClassifier(EAGER).fit(X[:12], Y[:12], budget=budget)
+    assert set(told) == {budget}
 
 
 def test_the_best_epoch_of_validation_rows_is_kept(large):

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from decet.nn import team
-from decet.nn.maxpool import LEAST, MaxPool, max_pool2
+from decet.nn.maxpool import LEAST, LEAST_ANSWERED, MaxPool, max_pool2
 
 SHAPES = [(2, 16, 6, 8), (3, 17, 5, 7), (1, 64, 2, 2), (4, 1, 9, 3)]
 DTYPES = [torch.float32, torch.bfloat16]
@@ -72,6 +72,23 @@ def test_orders_what_is_infinite_and_below_zero(dtype: torch.dtype) -> None:
     assert torch.equal(MaxPool.apply(x), F.max_pool2d(x, 2))
 
 
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_minus_zero_is_no_less_than_zero(dtype: torch.dtype) -> None:
+    """Dropout and smooth activations make it; the first of the two takes the gradient, as with torch."""
+    x = picture(4, 16, 6, 6, dtype=dtype).sign() * 0
+    grad = picture(4, 16, 3, 3, dtype=dtype, seed=1)
+    for found, wanted in zip(both(MaxPool.apply, x, grad), both(torchs, x, grad), strict=True):
+        assert torch.equal(found, wanted)
+        assert torch.equal(found.signbit(), wanted.signbit())
+
+
+def test_any_layout_is_read_and_other_types_are_refused() -> None:
+    x = picture(2, 16, 6, 6).contiguous()
+    assert torch.equal(MaxPool.apply(x), F.max_pool2d(x, 2))
+    with pytest.raises(TypeError, match="float64"):
+        MaxPool.apply(x.double())
+
+
 def test_gradients_have_gradients() -> None:
     def penalty(pool: Any, x: Tensor, grad: Tensor) -> tuple[Tensor, ...]:
         x, grad = x.detach().requires_grad_(), grad.detach().requires_grad_()
@@ -123,8 +140,10 @@ def _used(x: Tensor, monkeypatch: pytest.MonkeyPatch) -> bool:
 
 def test_large_maps_that_lie_channels_last_are_pooled_by_it(monkeypatch: pytest.MonkeyPatch) -> None:
     x = picture(LEAST // 16 // 64, 16, 8, 8)
-    assert _used(x, monkeypatch)
-    assert _used(x.bfloat16(), monkeypatch)
+    assert _used(x.requires_grad_(), monkeypatch)
+    assert _used(x.detach().bfloat16().requires_grad_(), monkeypatch)
+    assert not _used(x.detach(), monkeypatch)  # an answer does not wait for numba
+    assert _used(picture(LEAST_ANSWERED // 16 // 2**12, 16, 64, 64), monkeypatch)
 
 
 @pytest.mark.parametrize(
@@ -133,17 +152,23 @@ def test_large_maps_that_lie_channels_last_are_pooled_by_it(monkeypatch: pytest.
         pytest.param(lambda x: x[:2], id="small"),
         pytest.param(lambda x: x.contiguous(), id="channels first"),
         pytest.param(lambda x: x.double(), id="another type"),
-        pytest.param(lambda x: x[:, :3].contiguous(memory_format=torch.channels_last), id="few channels"),
+        pytest.param(lambda x: picture(8 * len(x), 3, 32, 32), id="few channels"),
     ],
 )
 def test_others_are_pooled_by_torch(other: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    x = other(picture(LEAST // 16 // 64, 16, 8, 8))
+    x = other(picture(LEAST // 16 // 64, 16, 8, 8)).requires_grad_()
     assert not _used(x, monkeypatch)
 
 
 def test_per_sample_gradients_and_traces_are_torchs() -> None:
-    x = picture(LEAST // 16 // 64, 16, 8, 8)
-    mapped = torch.func.vmap(lambda one: max_pool2(one.unsqueeze(0)).squeeze(0))(x)
-    assert torch.equal(mapped, F.max_pool2d(x, 2))
-    traced = torch.jit.trace(max_pool2, x)
+    x = picture(2, 16, 64, 64)  # each large enough by itself
+
+    def largest(one: Tensor) -> Tensor:
+        return max_pool2(one.unsqueeze(0).contiguous(memory_format=torch.channels_last)).sum()
+
+    each = torch.func.vmap(torch.func.grad(largest))(x)
+    whole = x.clone().requires_grad_()
+    F.max_pool2d(whole, 2).sum().backward()
+    assert torch.equal(each, whole.grad)
+    traced = torch.jit.trace(max_pool2, x.requires_grad_())
     assert "max_pool2d" in str(traced.graph)

@@ -21,7 +21,7 @@ from decet.contracts import Batch, Clock, ImageSpec, Learner, Loss, Phase, Sourc
 from decet.data.resident import Resident
 from decet.errors import BadInput, Diverged
 from decet.settings import joined
-from decet.training import loop
+from decet.training import loop, optimizers
 from decet.training.augment import Augmentation
 from decet.training.checkpoint import copy_tree, read_tree, same_tree, write_tree
 from decet.training.loop import CHECKPOINT, Outcome, train
@@ -160,6 +160,16 @@ def test_the_same_seed_gives_the_same_bits_and_another_seed_others(precision):
         train([stage(learner, precision=precision)], seed=seed)
     assert same_tree(bits(learners[0]), bits(learners[1]))
     assert not same_tree(bits(learners[0]), bits(learners[2]))
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_the_optimiser_steps_in_the_precision_of_the_run(precision, monkeypatch):
+    """Muon's products are of matrices as large as the network's, so they are made in bf16 where it pays."""
+    seen = []
+    plain = optimizers.orthogonal
+    monkeypatch.setattr(optimizers, "orthogonal", lambda m: seen.append(torch.is_autocast_enabled("cpu")) or plain(m))
+    train([stage(optimizer="muon", epochs=1, precision=precision)])
+    assert set(seen) == {precision == "bf16"}
 
 
 def test_accumulating_two_batches_equals_one_of_twice_the_size():

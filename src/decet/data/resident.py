@@ -40,7 +40,7 @@ class Resident(Source):
         return self._take(self.parts[place])
 
     def example(self) -> Batch:
-        return self._take(self.rows[: self.size].to(self.target.device))
+        return self._take(self.rows[:: self.steps][: self.size].to(self.target.device))  # some of every class
 
     def _shuffled(self, seed: int) -> tuple[Tensor, ...]:
         order = torch.randperm(len(self.rows), generator=torch.Generator().manual_seed(seed))

@@ -315,9 +315,7 @@ class Estimator(BaseEstimator):
             raise BadInput(f"device {self.device!r} cannot be used here ({reason}). Try 'cpu' or 'auto'.") from error
         return device
 
-    def _joined_settings(
-        self, cell: Cell, spec: Any, rows: int, budget: float | None = None
-    ) -> tuple[Family, Recipe, Any]:
+    def _joined_settings(self, cell: Cell, spec: Any, rows: int, budget: float | None) -> tuple[Family, Recipe, Any]:
         """The user's settings over the cell's, field by field; and what the cell says of the question."""
         family, recipe, question = cell.advise(spec, rows, budget)
         said = self.recipe

@@ -1,8 +1,8 @@
 """THE MAP: every estimator, its families (default first), and the settings and recipe of each cell.
 
-A cell is a short function of the input's spec and the number of rows given. The numbers in them hold for data of
-that shape in general; settings tuned for one public set stand in its benchmark. Rows without a class, and names
-without a cell, are planned: `decet cells` shows them so.
+A cell is a short function of the input's spec, the number of rows given, and the budget in seconds, if there is one.
+The numbers in them hold for data of that shape in general; settings tuned for one public set stand in its benchmark.
+Rows without a class, and names without a cell, are planned: `decet cells` shows them so.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from decet.settings import joined
 from decet.tasks.classify_pictures import ClassifyPictures
 from decet.training.recipe import Recipe
 
-MOST = 100  # epochs over pictures
+LONGEST = 100  # epochs over pictures
 
 
 def _dnn_on_tables(spec: TableSpec, rows: int, budget: float | None) -> Advice:
@@ -73,8 +73,8 @@ def _asks(spec: ImageSpec) -> ClassifyPictures:
 
 
 def _length(rows: int, budget: float | None) -> tuple[int, int]:
-    """Epochs and pictures a step: few rows are seen more often, in smaller batches. A budget may be used up."""
-    epochs = MOST if budget else max(8, min(MOST, round(1_200_000 / max(rows, 1))))
+    """Epochs and pictures a step: few rows are seen more often, in smaller batches. A budget may take more of them."""
+    epochs = LONGEST if budget else max(8, min(LONGEST, round(1_200_000 / max(rows, 1))))
     return epochs, max(8, min(256, 2 ** round(math.log2(max(rows, 1) / 80))))
 
 

@@ -41,8 +41,9 @@ def _of(kind: Any, infinity: int) -> Any:
 
     @njit
     def key(number: Any) -> Any:
-        turned = kind(number ^ ((number >> sign) & rest))
-        return rest if (number & rest) > infinity else turned
+        size = number & rest
+        turned = kind(number ^ ((number >> sign) & rest)) if size else kind(0)  # -0 is no less than 0
+        return rest if size > infinity else turned
 
     @njit
     def forward(job: Any, first: int, last: int) -> None:

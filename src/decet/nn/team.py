@@ -27,11 +27,14 @@ def run(work: int, workers: int, job: Sequence[int]) -> None:
     jobs = [np.array((0, 0, worker, workers, *job), np.int64) for worker in range(workers)]
     call = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(work)
     others = [threading.Thread(target=call, args=(one.ctypes.data,)) for one in jobs[1:]]
-    for one in others:
-        one.start()
-    call(jobs[0].ctypes.data)
-    for one in others:
-        one.join()
+    try:
+        for one in others:
+            one.start()
+        call(jobs[0].ctypes.data)
+    finally:  # whatever happens: what they write to must outlive them
+        for one in others:
+            while one.is_alive():
+                one.join()
 
 
 @functools.cache

@@ -17,7 +17,7 @@ from decet.training.optimizers import Optimizer
 from decet.training.recipe import Recipe, rate
 
 GLANCE = 4  # steps of each mode that show whether a comparison is worth its time
-ROWS = 64  # of a batch that are tried: in full precision a whole one takes twice the memory that training will
+ROWS = 64  # of a batch that a processor tries: a whole one in full precision takes twice the memory of training
 STEPS = 10  # steps of each mode that are compared
 MARGIN = 1.25  # a faster mode must be this much faster, for noise is of that size
 TOLERANCE = 0.02  # and its loss after `STEPS` this close to fp32's
@@ -36,7 +36,8 @@ def resolve(learner: Learner, example: Batch, recipe: Recipe, device: torch.devi
         return "fp32" if recipe.precision in (None, "auto") else str(recipe.precision)
     if device.type == "cpu" and not has_short_products():
         return "fp32"
-    example = _part(example)
+    if device.type == "cpu":
+        example = _part(example)
     for steps in (GLANCE, STEPS):  # where a glance shows no gain, a large network is spared the whole comparison
         plain_seconds, plain_loss = _trial(learner, example, recipe, "fp32", device, steps)
         short_seconds, short_loss = _trial(learner, example, recipe, "bf16", device, steps)
@@ -46,12 +47,15 @@ def resolve(learner: Learner, example: Batch, recipe: Recipe, device: torch.devi
 
 
 def _part(batch: Batch) -> Batch:
-    """Its first rows, where it is plain tensors that hold the rows first; else all of it."""
+    """Some of its rows, evenly spread, where it is plain tensors that hold the rows first; else all of it."""
     whole = (*batch.inputs, batch.target, batch.weight, batch.rows, batch.fresh)
     given = [x for x in whole if x is not None]
-    if batch.index is not None or not all(isinstance(x, Tensor) for x in given) or len({len(x) for x in given}) != 1:
+    if batch.index is not None or not all(isinstance(x, Tensor) and x.dim() for x in given):
         return batch
-    *inputs, target, weight, rows, fresh = (None if x is None else x[:ROWS] for x in whole)
+    if len({len(x) for x in given}) != 1 or len(given[0]) <= ROWS:
+        return batch
+    every = -(-len(given[0]) // ROWS)
+    *inputs, target, weight, rows, fresh = (None if x is None else x[::every] for x in whole)
     return replace(batch, inputs=tuple(inputs), target=target, weight=weight, rows=rows, fresh=fresh)
 
 
