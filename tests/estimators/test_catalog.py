@@ -104,7 +104,7 @@ def test_a_cells_batch_leaves_several_steps_an_epoch(estimator, cell):
 
 
 @pytest.mark.parametrize("cell", ImageClassifier.row, ids=lambda cell: cell.family.__name__)
-def test_a_long_budget_is_used_up_by_pictures(cell):
+def test_with_a_budget_pictures_may_be_seen_more_often(cell):
     """Forty thousand pictures are seen 26 times where nothing is said; who gives an hour may have more of it."""
     unsaid, said = (cell.advise(PICTURES[0], 46_000, budget)[1].epochs for budget in (None, 3600.0))
     assert said >= 3 * unsaid

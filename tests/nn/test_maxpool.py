@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from decet.nn import team
-from decet.nn.maxpool import LEAST, LEAST_ANSWERED, MaxPool, max_pool2
+from decet.nn.maxpool import LEAST, LEAST_ANSWERED, MaxPool, max_pool
 
 SHAPES = [(2, 16, 6, 8), (3, 17, 5, 7), (1, 64, 2, 2), (4, 1, 9, 3)]
 DTYPES = [torch.float32, torch.bfloat16]
@@ -125,7 +125,7 @@ def test_no_pictures_give_nothing() -> None:
 
 def test_a_side_of_one_pixel_is_refused_as_by_torch() -> None:
     with pytest.raises(RuntimeError, match="too small"):
-        max_pool2(picture(8, 64, 1, 128))
+        max_pool(picture(8, 64, 1, 128))
 
 
 # -------------------------------------------------------------------------------------------- when it is used at all
@@ -134,7 +134,7 @@ def test_a_side_of_one_pixel_is_refused_as_by_torch() -> None:
 def _used(x: Tensor, monkeypatch: pytest.MonkeyPatch) -> bool:
     calls = []
     monkeypatch.setattr(MaxPool, "apply", lambda x: calls.append(x) or F.max_pool2d(x, 2))
-    assert torch.equal(max_pool2(x), F.max_pool2d(x, 2))
+    assert torch.equal(max_pool(x), F.max_pool2d(x, 2))
     return bool(calls)
 
 
@@ -164,11 +164,11 @@ def test_per_sample_gradients_and_traces_are_torchs() -> None:
     x = picture(2, 16, 64, 64)  # each large enough by itself
 
     def largest(one: Tensor) -> Tensor:
-        return max_pool2(one.unsqueeze(0).contiguous(memory_format=torch.channels_last)).sum()
+        return max_pool(one.unsqueeze(0).contiguous(memory_format=torch.channels_last)).sum()
 
     each = torch.func.vmap(torch.func.grad(largest))(x)
     whole = x.clone().requires_grad_()
     F.max_pool2d(whole, 2).sum().backward()
     assert torch.equal(each, whole.grad)
-    traced = torch.jit.trace(max_pool2, x.requires_grad_())
+    traced = torch.jit.trace(max_pool, x.requires_grad_())
     assert "max_pool2d" in str(traced.graph)

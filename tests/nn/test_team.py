@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from numba import carray
 
 from decet.nn import team
@@ -48,3 +49,28 @@ def test_torchs_team_does_every_share_once(workers: int) -> None:
     team.run(kept(_count).address, workers, (done.ctypes.data,))
     assert done.tolist() == [1] * workers + [0] * (8 - workers)
     assert team._team() is not None or sys.platform != "linux"
+
+
+@pytest.mark.parametrize(
+    ("x", "wanted"),
+    [
+        pytest.param(torch.ones(2), True, id="a tensor"),
+        pytest.param(torch.nn.Parameter(torch.ones(2)), True, id="a parameter"),
+        pytest.param(torch.ones(2, device="meta"), False, id="elsewhere"),
+        pytest.param(torch.ones(2).as_subclass(type("Own", (torch.Tensor,), {})), False, id="a kind of its own"),
+    ],
+)
+def test_only_plain_tensors_of_the_processor_are_read_by_their_address(x: torch.Tensor, wanted: bool) -> None:
+    assert team.readable(torch.ones(1), x) is wanted
+
+
+def test_nothing_is_read_by_its_address_while_torch_func_or_a_tracer_looks_on() -> None:
+    seen = []
+
+    def look(x: torch.Tensor) -> torch.Tensor:
+        seen.append(team.readable(torch.ones(1)))
+        return x * 2
+
+    torch.func.vmap(look)(torch.ones(3))
+    torch.jit.trace(look, torch.ones(3), check_trace=False)
+    assert seen == [False, False]

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from decet.contracts import Features
 from decet.errors import BadInput, check_range
 from decet.nn import narrow, winograd
-from decet.nn.maxpool import max_pool2
+from decet.nn.maxpool import max_pool
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {
     "relu": nn.ReLU,
@@ -128,8 +128,9 @@ class Conv3x3(nn.Conv2d):
 
     def forward(self, input: Tensor) -> Tensor:
         padding = int(self.padding[0])
-        y = narrow.conv3x3(input, self.weight, self.bias) if padding == 1 else None
-        return winograd.conv3x3(input, self.weight, self.bias, padding) if y is None else y
+        if padding == 1 and narrow.pays(input, self.weight):
+            return narrow.conv3x3(input, self.weight, self.bias)
+        return winograd.conv3x3(input, self.weight, self.bias, padding)
 
 
 class Filters(nn.Module):
@@ -226,9 +227,7 @@ class Pool(nn.Module):
         if len(self.window) == 2:
             if not self.halves:
                 return x, lengths
-            if self.kind == "max":
-                return (max_pool2(x) if self.window == (2, 2) else F.max_pool2d(x, self.window)), lengths
-            return F.avg_pool2d(x, self.window), lengths
+            return (max_pool if self.kind == "max" else F.avg_pool2d)(x, self.window), lengths
         pool = F.max_pool1d if self.kind == "max" else F.avg_pool1d
         if lengths is None:
             return pool(x, self.size, ceil_mode=True), None

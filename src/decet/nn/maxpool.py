@@ -13,26 +13,24 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from decet.nn import team
+from decet.nn.team import readable
 
 KINDS = (torch.float32, torch.bfloat16)
 LEAST, LEAST_ANSWERED = 2**15, 2**22  # numbers of a map from which it pays in training, and without gradients
 
 
-def max_pool2(x: Tensor) -> Tensor:
-    """F.max_pool2d(x, 2) of x (B, C, H, W) -> (B, C, H // 2, W // 2), with its gradients and theirs."""
+def max_pool(x: Tensor, window: tuple[int, ...] = (2, 2)) -> Tensor:
+    """F.max_pool2d(x, window) of x (B, C, H, W), with its gradients and theirs."""
     if (
-        type(x) is not Tensor
-        or x.device.type != "cpu"
+        window != (2, 2)
+        or not readable(x)
         or x.dtype not in KINDS
         or x.numel() < (LEAST if x.requires_grad and torch.is_grad_enabled() else LEAST_ANSWERED)
         or x.shape[1] < 16
         or min(x.shape[2:]) < 2
         or not x.is_contiguous(memory_format=torch.channels_last)
-        or torch.compiler.is_compiling()
-        or torch.jit.is_tracing()  # type: ignore[attr-defined]
-        or torch._C._are_functorch_transforms_active()
     ):
-        return F.max_pool2d(x, 2)
+        return F.max_pool2d(x, window)
     y: Tensor = MaxPool.apply(x)
     return y
 

@@ -46,12 +46,19 @@ def _of(kind: Any, infinity: int) -> Any:
         return rest if size > infinity else turned
 
     @njit
-    def forward(job: Any, first: int, last: int) -> None:
+    def maps(job: Any) -> Any:
         batch, height, width, channels = job[2], job[3], job[4], job[5]
-        h, w = height // 2, width // 2
-        x = carray(at(job[6]), (batch, height, width, channels), kind)
-        y = carray(at(job[7]), (batch, h, w, channels), kind)
-        chosen = carray(at(job[8]), (batch, h, w, channels), np.int8)
+        pooled = (batch, height // 2, width // 2, channels)
+        return (
+            carray(at(job[6]), (batch, height, width, channels), kind),
+            carray(at(job[7]), pooled, kind),
+            carray(at(job[8]), pooled, np.int8),
+        )
+
+    @njit
+    def forward(job: Any, first: int, last: int) -> None:
+        x, y, chosen = maps(job)
+        h, w, channels = y.shape[1:]
         for row in range(first, last):
             b, i = row // h, row % h
             for j in range(w):
@@ -79,11 +86,8 @@ def _of(kind: Any, infinity: int) -> Any:
 
     @njit
     def backward(job: Any, first: int, last: int) -> None:
-        batch, height, width, channels = job[2], job[3], job[4], job[5]
-        h, w = height // 2, width // 2
-        x = carray(at(job[6]), (batch, height, width, channels), kind)
-        y = carray(at(job[7]), (batch, h, w, channels), kind)
-        chosen = carray(at(job[8]), (batch, h, w, channels), np.int8)
+        x, y, chosen = maps(job)
+        h, w = y.shape[1:3]
         for row in range(first, last):
             b, i = row // h, row % h
             for j in range(w):

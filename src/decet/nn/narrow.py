@@ -13,33 +13,21 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from decet.nn.team import readable
+
 WIDEST = 8  # pixels a row up to which it pays; from 9 to 12 nothing is gained, beyond it is lost
 PRODUCTS = 64 * 64  # channels in times channels out from which it pays
 ROW = 64  # pixels of a row that comes out
 
 
-def conv3x3(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor | None:
-    """F.conv2d(x, weight, bias, padding=1) of x (B, C, H, W) in bf16, as autocast has it; None where this does not pay.
-
-    Under autocast the answer is bf16, whatever x is. The gradients have gradients themselves.
-    """
-    if not all(type(t) in (Tensor, torch.nn.Parameter) for t in (x, weight)) or not _pays(x, weight):
-        return None
-    x, weight = x.bfloat16(), weight.bfloat16()
-    y = Convolve.apply(x, weight)
-    return y if bias is None else y + bias.to(y.dtype).view(-1, 1, 1)
-
-
-def _pays(x: Tensor, weight: Tensor) -> bool:
-    if torch.compiler.is_compiling() or torch.jit.is_tracing():  # type: ignore[attr-defined]
-        return False
-    if not (weight.requires_grad and torch.is_grad_enabled()) or torch._C._are_functorch_transforms_active():
+def pays(x: Tensor, weight: Tensor) -> bool:
+    """Whether the filters' gradient is quicker so: x in bf16, or brought to it by autocast, on a matrix unit."""
+    if not (weight.requires_grad and torch.is_grad_enabled() and readable(x, weight)):
         return False
     cast = torch.is_autocast_enabled("cpu") and torch.get_autocast_dtype("cpu") == torch.bfloat16
     kinds = (torch.float32, torch.bfloat16) if cast else (torch.bfloat16,)
     return (
-        x.device.type == weight.device.type == "cpu"
-        and x.dtype in kinds
+        x.dtype in kinds
         and weight.dtype in kinds
         and x.shape[-1] <= WIDEST
         and len(x) > 1
@@ -48,21 +36,28 @@ def _pays(x: Tensor, weight: Tensor) -> bool:
     )
 
 
+def conv3x3(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """F.conv2d(x, weight, bias, padding=1) in bf16 of x (B, C, H, W); its gradients have gradients themselves."""
+    y: Tensor = Convolve.apply(x.bfloat16(), weight.bfloat16(), None if bias is None else bias.bfloat16())
+    return y
+
+
 class Convolve(torch.autograd.Function):
-    """x (B, C, H, W) and weight (O, C, 3, 3), both of bf16 -> (B, O, H, W); the map keeps its size."""
+    """x (B, C, H, W), weight (O, C, 3, 3), bias (O,) or None, all of one type -> (B, O, H, W)."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, weight: Tensor) -> Tensor:
+    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         ctx.save_for_backward(x, weight)
-        return F.conv2d(x, weight, padding=1)
+        return F.conv2d(x, weight, bias, padding=1)
 
     @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, Tensor | None]:
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
         x, weight = ctx.saved_tensors
-        of_x, of_weight = ctx.needs_input_grad
+        of_x, of_weight, of_bias = ctx.needs_input_grad
         return (
             _backward(x, weight, grads[0], (True, False, False))[0] if of_x else None,
             _backward(wide(x), weight, wide(grads[0]), (False, True, False))[1] if of_weight else None,
+            grads[0].sum((0, 2, 3)) if of_bias else None,
         )
 
 

@@ -1,4 +1,7 @@
-"""Compiled work on torch's own threads, each with its share: a second pool of threads would only be in their way."""
+"""Compiled work on torch's own threads, each with its share: a second pool of threads would only be in their way.
+
+And which tensors such work may take: it reads and writes memory by its address.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,17 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor, nn
+
+
+def readable(*tensors: Tensor) -> bool:
+    """Whether these are plain tensors in the processor's memory, with no compiler, tracer or torch.func at work."""
+    return (
+        all(type(x) in (Tensor, nn.Parameter) and x.device.type == "cpu" for x in tensors)
+        and not torch.compiler.is_compiling()
+        and not torch.jit.is_tracing()  # type: ignore[attr-defined]
+        and not torch._C._are_functorch_transforms_active()
+    )
 
 
 def run(work: int, workers: int, job: Sequence[int]) -> None:

@@ -15,9 +15,10 @@ from typing import Any
 import numpy as np
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from decet.nn import team
+from decet.nn.team import readable
 
 TILES = 64  # from here on what is done once, to the filters, is regained
 SUMS = 2**28  # bytes at most of all threads' own sums of the filters' gradient
@@ -42,12 +43,8 @@ def conv3x3(x: Tensor, weight: Tensor, bias: Tensor | None = None, padding: int 
     It is F.conv2d where this does not pay, and for other devices and types, under autocast, compilers and torch.func.
     """
     if (
-        not all(type(t) in (Tensor, nn.Parameter) for t in (x, weight))
-        or not (x.device.type == weight.device.type == "cpu" and x.dtype == weight.dtype == torch.float32)
+        not (readable(x, weight) and x.dtype == weight.dtype == torch.float32)
         or torch.is_autocast_enabled("cpu")
-        or torch.compiler.is_compiling()
-        or torch.jit.is_tracing()  # type: ignore[attr-defined]
-        or torch._C._are_functorch_transforms_active()
         or not pays(x.shape[1], weight.shape[0], *_left(x, padding), x.shape[0])
     ):
         return F.conv2d(x, weight, bias, padding=padding)
