@@ -210,7 +210,15 @@ labels = st.one_of(
 @given(labels, st.sampled_from([list, np.array, pd.Series, lambda y: np.array(y, dtype=object)]))
 def test_labels_round_trip(y, form):
     codec = fit_labels(form(y))
-    assert restored(codec).decode(codec.encode(form(y))).tolist() == y
+    expected = form(y).tolist() if form is np.array else y  # numpy's own text drops zero characters at the end
+    assert restored(codec).decode(codec.encode(form(y))).tolist() == expected
+
+
+def test_labels_that_end_in_a_zero_character_stay_apart():
+    codec = fit_labels(["a", "a\0", "b"])
+    assert restored(codec).decode(codec.encode(["a\0", "b", "a"])).tolist() == ["a\0", "b", "a"]
+    sets = fit_labels([{"a"}, {"a\0", "b"}])
+    assert restored(sets).decode(sets.encode([{"a\0"}])) == [{"a\0"}]
 
 
 @given(st.lists(st.frozensets(st.sampled_from("abc北")), min_size=1).filter(any))

@@ -280,15 +280,20 @@ def _columns(y: Any) -> tuple[list[np.ndarray], tuple[str, ...]]:
         raise BadInput(f"the rows of y have different lengths ({error}).") from error
     if array.ndim == 0 or array.ndim > 2:
         raise BadInput(f"y must have one dimension (rows) or two (rows, columns). Received: shape {array.shape}.")
-    if array.dtype.kind == "U" and isinstance(y, (list, tuple)) and not _all_text(y):
+    if array.dtype.kind == "U" and isinstance(y, (list, tuple)) and not _all_kept(y):
         array = np.asarray(y, dtype=object)  # numpy would turn None into "None" and 1 into "1"
     if array.ndim == 1:
         return [array], ("y",)
     return list(array.T), tuple(f"y{index}" for index in range(array.shape[1])) if array.shape[1] != 1 else ("y",)
 
 
-def _all_text(y: Sequence[Any]) -> bool:
-    return all(isinstance(value, str) for row in y for value in ([row] if isinstance(row, str) else np.ravel(row)))
+def _all_kept(y: Sequence[Any]) -> bool:
+    return all(_is_kept(value) for row in y for value in (row if isinstance(row, (list, tuple)) else [row]))
+
+
+def _is_kept(value: Any) -> bool:
+    """Whether numpy's own text keeps a value: text that does not end in a zero character, which it would drop."""
+    return isinstance(value, str) and not value.endswith("\0")
 
 
 def _plain(series: pd.Series) -> np.ndarray:
@@ -353,7 +358,7 @@ def _distinct(values: Any, subject: str) -> np.ndarray:
 
 
 def _array_of(values: list[Any]) -> np.ndarray:
-    return np.array(values) if all(isinstance(v, str) for v in values) or not values else _objects(values)
+    return np.array(values) if all(map(_is_kept, values)) else _objects(values)
 
 
 def _objects(values: list[Any]) -> np.ndarray:
