@@ -1,0 +1,256 @@
+"""A corpus: texts as the numbers of their words, most frequent first, on the disk where they do not fit in memory.
+
+The texts are walked over once. Each new word gets the next free number, and the numbers are written down; then words
+are counted, sorted and pruned, and the numbers replaced, block by block. Words that are too rare are left out, so that
+those around them become neighbours, as in word2vec.
+
+Two words that stand together more often than chance has them, as "new york", may become one (`phrases`):
+
+    score(a, b) = (count(a, b) - least) * size of the vocabulary / (count(a) * count(b))  >  threshold
+
+Reference: Mikolov et al., 1310.4546 (phrases, formula 6; rare words left out).
+"""
+
+from __future__ import annotations
+
+import itertools
+import tempfile
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from decet.data.words import END
+from decet.errors import BadInput, listed
+
+Array = np.ndarray
+Progress = Callable[[int], None]  # words so far
+IN_MEMORY = 1 << 26  # words, more are kept in a file
+BLOCK = 1 << 20  # words worked on at a time
+LONGEST = 10_000  # words of a sentence; longer ones are cut
+JOIN = "_"  # between the words of a phrase
+_END, _RARE = -1, -2  # numbers of a sentence's end, and of a word that is left out
+
+
+@dataclass
+class Corpus:
+    """Numbers of words, sentence after sentence.
+
+    ids       (n,) int32, a word's number is its rank by frequency
+    offsets   (sentences + 1,) int64, where each sentence begins
+    words     by number
+    counts    (V,) int64, of each word in the corpus
+    read      words read, rare ones too
+    types     different words read
+    findings  sentences about what was found
+    """
+
+    ids: Array
+    offsets: Array
+    words: list[str]
+    counts: Array
+    read: int
+    types: int
+    findings: list[str]
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+
+class _Growing:
+    """Numbers appended in memory or, from `IN_MEMORY` on, to a file that is gone once nobody holds it."""
+
+    def __init__(self, kind: Any) -> None:
+        self.kind, self.parts, self.size = np.dtype(kind), list[Array](), 0
+        self.file: Any = None
+
+    def add(self, numbers: Array) -> None:
+        numbers = np.ascontiguousarray(numbers, self.kind)
+        self.size += len(numbers)
+        if self.file is None and self.size > IN_MEMORY:
+            self.file = tempfile.TemporaryFile(prefix="decet-corpus-")  # noqa: SIM115  it lives as long as this
+            for part in self.parts:
+                part.tofile(self.file)
+            self.parts = []
+        if self.file is None:
+            self.parts.append(numbers)
+        else:
+            numbers.tofile(self.file)
+
+    def whole(self) -> Array:
+        """All of them; what is on the disk as memory that the system reads when it is looked at."""
+        if self.file is None:
+            found = np.concatenate(self.parts) if self.parts else np.empty(0, self.kind)
+            self.parts = [found]
+            return found
+        self.file.flush()
+        return np.memmap(self.file, self.kind, "r+", shape=(self.size,))
+
+
+def read_corpus(
+    pieces: Iterable[str],
+    cut: Callable[[str], list[str]],
+    *,
+    min_count: int = 5,
+    max_size: int | None = None,
+    phrases: int = 0,
+    threshold: float = 10.0,
+    progress: Progress | None = None,
+    name: str = "the corpus",
+) -> Corpus:
+    """Read texts, a line a sentence, cut into words by `cut` (see `words.cutter`).
+
+    min_count: rarer words are left out. max_size: words kept, the most frequent. phrases: times that pairs of words
+    are joined. threshold: score from which a pair is a phrase.
+    Raises BadInput where no word is left, and says how many would be at lower counts.
+    """
+    numbers, words, empty, read = _numbered(pieces, cut, progress)
+    if not read:
+        raise BadInput(f"{name} holds no words." + (f" All its {empty:,} lines are empty." if empty else ""))
+    counts = _counted(numbers, len(words))
+    findings = list[str]()
+    if empty:
+        lines = "1 line without a word was" if empty == 1 else f"{empty:,} lines without a word were"
+        findings.append(f"{lines} left out.")
+    for _ in range(phrases):
+        numbers, words, counts, found = _joined(numbers, words, counts, min_count, threshold)
+        findings.append(f"{found:,} pairs of words became phrases.")
+        if not found:
+            break
+    order = sorted(range(len(words)), key=lambda i: (-counts[i], words[i]))
+    kept = [i for i in order if counts[i] >= min_count][:max_size]
+    if len(kept) < 2:
+        raise BadInput(_told_few(name, counts, min_count, len(kept)))
+    new = np.full(len(words), _RARE, np.int32)
+    new[kept] = np.arange(len(kept), dtype=np.int32)
+    ids, offsets, cuts = _pruned(numbers, new)
+    if cuts:
+        lines = "1 sentence" if cuts == 1 else f"{cuts:,} sentences"
+        findings.append(f"{lines} of more than {LONGEST:,} words cut to pieces of so many.")
+    return Corpus(ids, offsets, [words[i] for i in kept], counts[kept], read, len(words), findings)
+
+
+def _numbered(
+    pieces: Iterable[str], cut: Callable[[str], list[str]], progress: Progress | None
+) -> tuple[Array, list[str], int, int]:
+    """Numbers of all words in order of their first occurrence, `_END` after each sentence."""
+    known: defaultdict[str, int] = defaultdict()
+    known.default_factory = known.__len__
+    known[END] = 0  # becomes -1
+    numbers, empty, read, last = _Growing(np.int32), 0, 0, _END
+    for piece in pieces:
+        found = cut(piece)
+        some = np.fromiter(map(known.__getitem__, found), np.int32, len(found)) - 1
+        ends = some == _END
+        before = np.concatenate([[last == _END], ends[:-1]]) if len(some) else ends
+        idle = ends & before  # a line end right after another: a line without words
+        empty += int(idle.sum())
+        some = some[~idle]
+        read += len(some) - int(ends.sum() - idle.sum())
+        if len(some):
+            last = int(some[-1])
+            numbers.add(some)
+        if progress is not None:
+            progress(read)
+    if last != _END:
+        numbers.add(np.array([_END]))
+    del known[END]
+    return numbers.whole(), list(known), empty, read
+
+
+def _blocks(numbers: Array) -> Iterator[Array]:
+    for begin in range(0, len(numbers), BLOCK):
+        yield np.asarray(numbers[begin : begin + BLOCK])
+
+
+def _counted(numbers: Array, size: int) -> Array:
+    counts = np.zeros(size, np.int64)
+    for block in _blocks(numbers):
+        counts += np.bincount(block[block >= 0], minlength=size)
+    return counts
+
+
+def _pruned(numbers: Array, new: Array) -> tuple[Array, Array, int]:
+    """New numbers without the rare words, where each sentence begins, and how many sentences were cut."""
+    ids, ends, done, cuts, open_ = _Growing(np.int32), _Growing(np.int64), 0, 0, 0
+    for block in _blocks(numbers):
+        some = np.where(block >= 0, new[np.maximum(block, 0)], block)
+        some = some[some != _RARE]
+        stops = np.flatnonzero(some == _END)
+        bounds = done + stops - np.arange(len(stops))  # where sentences end among the words alone
+        ids.add(some[some != _END])
+        done += len(some) - len(stops)
+        ends.add(bounds)
+        open_ = done
+    edges = np.unique(np.concatenate([[0], ends.whole(), [open_]]))
+    sizes = np.diff(edges)
+    if len(sizes) and sizes.max() > LONGEST:
+        cuts = int((sizes > LONGEST).sum())
+        extra = [np.arange(a + LONGEST, b, LONGEST) for a, b in itertools.pairwise(edges) if b - a > LONGEST]
+        edges = np.unique(np.concatenate([edges, *extra]))
+    return ids.whole(), edges.astype(np.int64), cuts
+
+
+def _joined(
+    numbers: Array, words: list[str], counts: Array, least: int, threshold: float
+) -> tuple[Array, list[str], Array, int]:
+    """Pairs that score above the threshold become words of their own; from the left, each word in one pair."""
+    size = len(words)
+    often = counts >= least
+    keys, found = np.empty(0, np.int64), np.empty(0, np.int64)
+    for begin in range(0, len(numbers), BLOCK):
+        block = np.asarray(numbers[begin : begin + BLOCK + 1]).astype(np.int64)
+        a, b = block[:-1], block[1:]
+        good = (a >= 0) & (b >= 0)
+        good[good] = often[a[good]] & often[b[good]]
+        pairs, times = np.unique(a[good] * size + b[good], return_counts=True)
+        keys, place = np.unique(np.concatenate([keys, pairs]), return_inverse=True)
+        found = np.bincount(place, np.concatenate([found, times]), len(keys)).astype(np.int64)
+    first, second = keys // size, keys % size
+    scores = (found - least) * float(often.sum()) / (counts[first].astype(np.float64) * counts[second])
+    taken = (scores > threshold) & (found >= least)
+    keys = keys[taken]
+    new_words = [
+        f"{words[a]}{JOIN}{words[b]}" for a, b in zip((keys // size).tolist(), (keys % size).tolist(), strict=True)
+    ]
+    if not len(keys):
+        return numbers, words, counts, 0
+    out, carry = _Growing(np.int32), np.empty(0, np.int64)
+    for begin in range(0, len(numbers), BLOCK):
+        block = np.concatenate([carry, np.asarray(numbers[begin : begin + BLOCK]).astype(np.int64)])
+        final = begin + BLOCK >= len(numbers)
+        stop = len(block) if final else int(np.flatnonzero(block == _END)[-1]) + 1 if (block == _END).any() else 0
+        block, carry = block[:stop], block[stop:]
+        if len(block):
+            out.add(_replaced(block, keys, size))
+    joined = out.whole()
+    return joined, words + new_words, _counted(joined, size + len(new_words)), len(keys)
+
+
+def _replaced(block: Array, keys: Array, size: int) -> Array:
+    """Whole sentences with each pair of `keys` (sorted) as one number, size + its place."""
+    pair = block[:-1] * size + block[1:]
+    place = np.minimum(np.searchsorted(keys, pair), len(keys) - 1)
+    hit = (keys[place] == pair) & (block[:-1] >= 0) & (block[1:] >= 0)
+    starts = np.flatnonzero(hit & ~np.concatenate([[False], hit[:-1]]))  # of runs of overlapping pairs
+    run = np.repeat(starts, np.diff(np.concatenate([np.searchsorted(np.flatnonzero(hit), starts), [int(hit.sum())]])))
+    at = np.flatnonzero(hit)
+    at = at[(at - run) % 2 == 0]  # every other one, from the left
+    block = block.copy()
+    block[at] = size + place[at]
+    return np.delete(block, at + 1)
+
+
+def _told_few(name: str, counts: Array, min_count: int, kept: int) -> str:
+    """How many words are left at which count."""
+    if len(counts) == 1:
+        return f"{name} holds one word only, {int(counts[0]):,} times: there is nothing to learn it from."
+    at = [c for c in (5, 4, 3, 2, 1) if c < min_count]
+    told = listed(f"{int((counts >= c).sum()):,} at {c}" for c in at)
+    left = "no word is" if not kept else "one word is"
+    return (
+        f"{left} left of {name}: none of its {len(counts):,} different words stands there {min_count} times "
+        f"(min_count); left would be {told}. Say --inputs.min-count 1, or give more text."
+    )
