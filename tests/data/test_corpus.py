@@ -80,7 +80,23 @@ def test_pairs_that_stand_together_become_phrases():
 
 def test_overlapping_pairs_join_from_the_left():
     block = np.array([0, 0, 0, 0, 0, -1, 0, 1, -1], np.int64)
-    assert corpus._replaced(block, np.array([0]), 2).tolist() == [2, 2, 0, -1, 0, 1, -1]
+    assert corpus._replaced(block, np.array([0]), np.array([2]), 2).tolist() == [2, 2, 0, -1, 0, 1, -1]
+
+
+def test_a_phrase_made_two_ways_is_one_word(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(corpus, "BLOCK", 7)
+    found = read(*["new york city", "x york city y", "z new york w"] * 20, phrases=2, threshold=0.01, min_count=2)
+    assert len(set(found.words)) == len(found.words)
+    assert found.counts.sum() == len(found)
+    assert "new_york_city" in found.words
+
+
+def test_a_phrase_that_the_text_writes_itself_is_the_same_word():
+    own = cutter("words", lower=True, form="NFC", accents=True, joined="_")
+    lines = ["new york", "new_york", "york", "new"] * 20
+    found = read_corpus(["\n".join(lines) + "\n"], own, min_count=2, phrases=1, threshold=0.01)
+    assert found.words == ["new_york", "new", "york"]
+    assert found.counts.tolist() == [40, 20, 20]
 
 
 @pytest.mark.parametrize(
@@ -88,9 +104,20 @@ def test_overlapping_pairs_join_from_the_left():
     [
         (["", " "], {}, "holds no words. All its 2 lines are empty"),
         (["a a a a"], {}, "holds one word only, 4 times"),
-        (["a b c"], {"min_count": 5}, "none of its 3 different words stands there 5 times .*left would be .*3 at 1"),
+        (
+            ["a b c"],
+            {"min_count": 5},
+            "0 of the 3 different words of the corpus stand there 5 times .*would be .*3 at 1",
+        ),
+        (["a a b c"], {"min_count": 2}, "1 of the 3 different words .* stand there 2 times .*would be 3 at 1. Say"),
     ],
 )
 def test_what_leaves_no_vocabulary_is_refused_with_counts(lines: list[str], said: dict[str, int], message: str):
     with pytest.raises(BadInput, match=message):
         read(*lines, **said)
+
+
+@pytest.mark.parametrize(("name", "value"), [("min_count", 0), ("max_size", 1), ("phrases", -1)])
+def test_sizes_that_cannot_be(name: str, value: int):
+    with pytest.raises(BadInput, match=f"{name} must be a whole number of at least"):
+        read("a b", **{name: value})

@@ -123,3 +123,29 @@ def test_a_damaged_packed_file_is_told(tmp_path: Path):
     (tmp_path / "a.txt.gz").write_bytes(raw[: len(raw) // 2])
     with pytest.raises(BadInput, match="cut short or damaged"):
         lines(tmp_path / "a.txt.gz")
+
+
+def test_a_damaged_member_of_a_zip_is_told(tmp_path: Path):
+    with zipfile.ZipFile(tmp_path / "t.zip", "w") as archive:
+        archive.writestr("a.txt", "some words " * 20)
+    raw = bytearray((tmp_path / "t.zip").read_bytes())
+    raw[60:70] = b"x" * 10
+    (tmp_path / "t.zip").write_bytes(raw)
+    with pytest.raises(BadInput, match="'a.txt' in .* cannot be read: damaged"):
+        lines(tmp_path / "t.zip")
+
+
+@pytest.mark.parametrize("X", [{"a": 1}, {"one", "two"}, b"bytes"])
+def test_what_has_no_order_or_is_no_text_is_refused(X: object):
+    with pytest.raises(Unsupported, match="texts must be a path"):
+        passages_of(X)
+
+
+def test_wide_encodings_come_in_pieces_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(passages, "PIECE", 33)
+    monkeypatch.setattr(passages, "_LOOK", 9)
+    text = "蘋果 apple\n" * 50
+    (tmp_path / "a.txt").write_bytes(text.encode("utf-16-le"))
+    found = list(passages_of(tmp_path / "a.txt", encoding="utf-16-le"))
+    assert "".join(found) == text
+    assert len(found) > 10

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from safetensors.numpy import save_file
 
 from decet.data.vectors import read_vectors, write_vectors
 from decet.errors import BadInput
@@ -86,6 +87,9 @@ def test_bad_binary_files_are_refused(tmp_path: Path, raw: bytes):
 
 
 def test_sizes_that_lie_do_not_fill_the_memory(tmp_path: Path):
+    (tmp_path / "v.txt").write_text("268435456 65536\na 1 2\n")
+    with pytest.raises(BadInput, match="line 2 .* has 2 numbers, not 65,536"):
+        read_vectors(tmp_path / "v.txt")
     (tmp_path / "v.bin").write_bytes(b"268435456 65536\na " + b"\0" * 100)
     with pytest.raises(BadInput, match="cut short"):
         read_vectors(tmp_path / "v.bin")
@@ -109,3 +113,19 @@ def test_words_with_blanks_need_safetensors(tmp_path: Path):
 def test_packed_text_is_packed(tmp_path: Path):
     write_vectors(tmp_path / "v.txt.gz", WORDS, VECTORS)
     assert gzip.decompress((tmp_path / "v.txt.gz").read_bytes()).startswith(b"4 7\nthe ")
+
+
+def test_damaged_packed_files_and_lists_that_are_not_utf8(tmp_path: Path):
+    write_vectors(tmp_path / "v.txt.gz", WORDS, VECTORS)
+    raw = (tmp_path / "v.txt.gz").read_bytes()
+    (tmp_path / "v.txt.gz").write_bytes(raw[: len(raw) // 2])
+    with pytest.raises(BadInput, match="cut short or damaged"):
+        read_vectors(tmp_path / "v.txt.gz")
+    save_file({"words": np.array([255], np.uint8), "vectors": VECTORS[:1]}, tmp_path / "v.safetensors")
+    with pytest.raises(BadInput, match="the list of words .* is not UTF-8: byte 0xff"):
+        read_vectors(tmp_path / "v.safetensors")
+
+
+def test_as_many_vectors_as_words(tmp_path: Path):
+    with pytest.raises(BadInput, match=r"vectors must have shape \(words, numbers\) for 1 words. Received: \(4, 7\)"):
+        write_vectors(tmp_path / "v.txt", ["a"], VECTORS)

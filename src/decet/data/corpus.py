@@ -23,10 +23,9 @@ from typing import Any
 import numpy as np
 
 from decet.data.words import END
-from decet.errors import BadInput, listed
+from decet.errors import BadInput, check_range, listed
 
 Array = np.ndarray
-Progress = Callable[[int], None]  # words so far
 IN_MEMORY = 1 << 26  # words, more are kept in a file
 BLOCK = 1 << 20  # words worked on at a time
 LONGEST = 10_000  # words of a sentence; longer ones are cut
@@ -97,7 +96,6 @@ def read_corpus(
     max_size: int | None = None,
     phrases: int = 0,
     threshold: float = 10.0,
-    progress: Progress | None = None,
     name: str = "the corpus",
 ) -> Corpus:
     """Read texts, a line a sentence, cut into words by `cut` (see `words.cutter`).
@@ -106,7 +104,10 @@ def read_corpus(
     are joined. threshold: score from which a pair is a phrase.
     Raises BadInput where no word is left, and says how many would be at lower counts.
     """
-    numbers, words, empty, read = _numbered(pieces, cut, progress)
+    check_range("min_count", min_count, 1, whole=True)
+    check_range("max_size", max_size, 2, whole=True)
+    check_range("phrases", phrases, 0, whole=True)
+    numbers, words, empty, read = _numbered(pieces, cut)
     if not read:
         raise BadInput(f"{name} holds no words." + (f" All its {empty:,} lines are empty." if empty else ""))
     counts = _counted(numbers, len(words))
@@ -115,14 +116,15 @@ def read_corpus(
         lines = "1 line without a word was" if empty == 1 else f"{empty:,} lines without a word were"
         findings.append(f"{lines} left out.")
     for _ in range(phrases):
-        numbers, words, counts, found = _joined(numbers, words, counts, min_count, threshold)
+        numbers, words, counts, found = _with_phrases(numbers, words, counts, min_count, threshold)
         findings.append(f"{found:,} pairs of words became phrases.")
         if not found:
             break
     order = sorted(range(len(words)), key=lambda i: (-counts[i], words[i]))
-    kept = [i for i in order if counts[i] >= min_count][:max_size]
-    if len(kept) < 2:
-        raise BadInput(_told_few(name, counts, min_count, len(kept)))
+    often = [i for i in order if counts[i] >= min_count]
+    if len(often) < 2:
+        raise BadInput(_told_few(name, counts, min_count))
+    kept = often[:max_size]
     new = np.full(len(words), _RARE, np.int32)
     new[kept] = np.arange(len(kept), dtype=np.int32)
     ids, offsets, cuts = _pruned(numbers, new)
@@ -132,10 +134,9 @@ def read_corpus(
     return Corpus(ids, offsets, [words[i] for i in kept], counts[kept], read, len(words), findings)
 
 
-def _numbered(
-    pieces: Iterable[str], cut: Callable[[str], list[str]], progress: Progress | None
-) -> tuple[Array, list[str], int, int]:
-    """Numbers of all words in order of their first occurrence, `_END` after each sentence."""
+def _numbered(pieces: Iterable[str], cut: Callable[[str], list[str]]) -> tuple[Array, list[str], int, int]:
+    """Numbers of all words in order of their first occurrence, `_END` after each sentence; the words; lines without
+    any; words read."""
     known: defaultdict[str, int] = defaultdict()
     known.default_factory = known.__len__
     known[END] = 0  # becomes -1
@@ -152,8 +153,6 @@ def _numbered(
         if len(some):
             last = int(some[-1])
             numbers.add(some)
-        if progress is not None:
-            progress(read)
     if last != _END:
         numbers.add(np.array([_END]))
     del known[END]
@@ -174,7 +173,7 @@ def _counted(numbers: Array, size: int) -> Array:
 
 def _pruned(numbers: Array, new: Array) -> tuple[Array, Array, int]:
     """New numbers without the rare words, where each sentence begins, and how many sentences were cut."""
-    ids, ends, done, cuts, open_ = _Growing(np.int32), _Growing(np.int64), 0, 0, 0
+    ids, ends, done, cuts = _Growing(np.int32), _Growing(np.int64), 0, 0
     for block in _blocks(numbers):
         some = np.where(block >= 0, new[np.maximum(block, 0)], block)
         some = some[some != _RARE]
@@ -183,8 +182,7 @@ def _pruned(numbers: Array, new: Array) -> tuple[Array, Array, int]:
         ids.add(some[some != _END])
         done += len(some) - len(stops)
         ends.add(bounds)
-        open_ = done
-    edges = np.unique(np.concatenate([[0], ends.whole(), [open_]]))
+    edges = np.unique(np.concatenate([[0], ends.whole()]))
     sizes = np.diff(edges)
     if len(sizes) and sizes.max() > LONGEST:
         cuts = int((sizes > LONGEST).sum())
@@ -193,12 +191,29 @@ def _pruned(numbers: Array, new: Array) -> tuple[Array, Array, int]:
     return ids.whole(), edges.astype(np.int64), cuts
 
 
-def _joined(
+def _with_phrases(
     numbers: Array, words: list[str], counts: Array, least: int, threshold: float
 ) -> tuple[Array, list[str], Array, int]:
-    """Pairs that score above the threshold become words of their own; from the left, each word in one pair."""
-    size = len(words)
-    often = counts >= least
+    """Pairs that score above the threshold become one word; from the left, each word in one pair."""
+    keys = _scoring(numbers, counts, least, threshold)
+    if not len(keys):
+        return numbers, words, counts, 0
+    known = {word: number for number, word in enumerate(words)}  # a_b and c give the same word as a and b_c
+    pairs = zip((keys // len(words)).tolist(), (keys % len(words)).tolist(), strict=True)
+    joined = [known.setdefault(f"{words[a]}{JOIN}{words[b]}", len(known)) for a, b in pairs]
+    out, carry = _Growing(np.int32), np.empty(0, np.int64)
+    for block in _blocks(numbers):
+        block = np.concatenate([carry, block])
+        stop = int(np.append(np.flatnonzero(block == _END), -1).max()) + 1  # whole sentences; the last ends too
+        out.add(_replaced(block[:stop], keys, np.array(joined), len(words)))
+        carry = block[stop:]
+    found = out.whole()
+    return found, list(known), _counted(found, len(known)), len(keys)
+
+
+def _scoring(numbers: Array, counts: Array, least: int, threshold: float) -> Array:
+    """The pairs (a, b) that are phrases, as a * V + b, rising."""
+    size, often = len(counts), counts >= least
     keys, found = np.empty(0, np.int64), np.empty(0, np.int64)
     for begin in range(0, len(numbers), BLOCK):
         block = np.asarray(numbers[begin : begin + BLOCK + 1]).astype(np.int64)
@@ -208,49 +223,31 @@ def _joined(
         pairs, times = np.unique(a[good] * size + b[good], return_counts=True)
         keys, place = np.unique(np.concatenate([keys, pairs]), return_inverse=True)
         found = np.bincount(place, np.concatenate([found, times]), len(keys)).astype(np.int64)
-    first, second = keys // size, keys % size
-    scores = (found - least) * float(often.sum()) / (counts[first].astype(np.float64) * counts[second])
-    taken = (scores > threshold) & (found >= least)
-    keys = keys[taken]
-    new_words = [
-        f"{words[a]}{JOIN}{words[b]}" for a, b in zip((keys // size).tolist(), (keys % size).tolist(), strict=True)
-    ]
-    if not len(keys):
-        return numbers, words, counts, 0
-    out, carry = _Growing(np.int32), np.empty(0, np.int64)
-    for begin in range(0, len(numbers), BLOCK):
-        block = np.concatenate([carry, np.asarray(numbers[begin : begin + BLOCK]).astype(np.int64)])
-        final = begin + BLOCK >= len(numbers)
-        stop = len(block) if final else int(np.flatnonzero(block == _END)[-1]) + 1 if (block == _END).any() else 0
-        block, carry = block[:stop], block[stop:]
-        if len(block):
-            out.add(_replaced(block, keys, size))
-    joined = out.whole()
-    return joined, words + new_words, _counted(joined, size + len(new_words)), len(keys)
+    expected = counts[keys // size].astype(np.float64) * counts[keys % size]
+    return keys[(found >= least) & ((found - least) * float(often.sum()) > threshold * expected)]
 
 
-def _replaced(block: Array, keys: Array, size: int) -> Array:
-    """Whole sentences with each pair of `keys` (sorted) as one number, size + its place."""
-    pair = block[:-1] * size + block[1:]
+def _replaced(block: Array, keys: Array, joined: Array, size: int) -> Array:
+    """Whole sentences in which each pair of `keys` (rising) is the one number of `joined`."""
+    pair = block[:-1].astype(np.int64) * size + block[1:]
     place = np.minimum(np.searchsorted(keys, pair), len(keys) - 1)
     hit = (keys[place] == pair) & (block[:-1] >= 0) & (block[1:] >= 0)
-    starts = np.flatnonzero(hit & ~np.concatenate([[False], hit[:-1]]))  # of runs of overlapping pairs
-    run = np.repeat(starts, np.diff(np.concatenate([np.searchsorted(np.flatnonzero(hit), starts), [int(hit.sum())]])))
-    at = np.flatnonzero(hit)
-    at = at[(at - run) % 2 == 0]  # every other one, from the left
+    at = np.arange(len(hit))
+    before = np.maximum.accumulate(np.where(hit, -1, at))  # the last place without a pair
+    at = at[hit & ((at - before) % 2 == 1)]  # of overlapping pairs every other one, from the left
     block = block.copy()
-    block[at] = size + place[at]
+    block[at] = joined[place[at]]
     return np.delete(block, at + 1)
 
 
-def _told_few(name: str, counts: Array, min_count: int, kept: int) -> str:
+def _told_few(name: str, counts: Array, min_count: int) -> str:
     """How many words are left at which count."""
     if len(counts) == 1:
         return f"{name} holds one word only, {int(counts[0]):,} times: there is nothing to learn it from."
-    at = [c for c in (5, 4, 3, 2, 1) if c < min_count]
+    at = sorted({1, 2, 3, 4, 5, min_count // 2} & set(range(1, min_count)), reverse=True)
     told = listed(f"{int((counts >= c).sum()):,} at {c}" for c in at)
-    left = "no word is" if not kept else "one word is"
     return (
-        f"{left} left of {name}: none of its {len(counts):,} different words stands there {min_count} times "
-        f"(min_count); left would be {told}. Say --inputs.min-count 1, or give more text."
+        f"{int((counts >= min_count).sum())} of the {len(counts):,} different words of {name} stand there {min_count} "
+        f"times (min_count), and two are needed; left would be {told}. Say --inputs.min-count {at[-1]}, or give more "
+        "text."
     )

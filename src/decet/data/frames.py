@@ -8,20 +8,19 @@ from __future__ import annotations
 
 import codecs
 import csv
-import gzip
 import io
 import json
 import sys
-import zlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple, cast
+from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 import pandas as pd
 from scipy import sparse
 
+from decet.data.files import FAULTS, near, suffix_of, unpacked, unreadable
 from decet.errors import BadInput, Unsupported, listed, suggest
 
 SUFFIXES = (".csv", ".tsv", ".txt", ".parquet", ".jsonl", ".ndjson", ".json")
@@ -158,11 +157,9 @@ def _from_path(source: str, name: str) -> pd.DataFrame:
         raw = sys.stdin.buffer.read()
         return _read_csv(lambda: io.BytesIO(raw), ",", "standard input")
     path = Path(source).expanduser()
-    suffixes = [part.lower() for part in path.suffixes]
-    suffix = suffixes[-2] if suffixes[-1:] == [".gz"] and len(suffixes) > 1 else (suffixes[-1:] or [""])[0]
+    suffix = suffix_of(path.name)
     if not path.exists():
-        near = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
-        raise BadInput(f"there is no file {source!r} for {name}.{suggest(path.name, near).split(' Choose')[0]}")
+        raise BadInput(f"there is no file {source!r} for {name}.{near(path)}")
     if path.is_dir():
         raise BadInput(f"{source!r} is a folder; a table is read from one file ({listed(SUFFIXES)}).")
     if suffix not in SUFFIXES:
@@ -173,29 +170,15 @@ def _from_path(source: str, name: str) -> pd.DataFrame:
         return _read_parquet(path, source)
     if suffix in (".jsonl", ".ndjson", ".json"):
         return _read_json(_bytes(path), source)
-    return _read_csv(lambda: _opened(path), "\t" if suffix == ".tsv" else ",", source)
-
-
-def _opened(path: Path) -> BinaryIO:
-    """The file's bytes, unpacked while they are read."""
-    try:
-        return cast(BinaryIO, gzip.open(path)) if path.suffix.lower() == ".gz" else path.open("rb")
-    except OSError as error:
-        raise _unreadable(path, error) from error
+    return _read_csv(lambda: unpacked(path), "\t" if suffix == ".tsv" else ",", source)
 
 
 def _bytes(path: Path) -> bytes:
     try:
-        with _opened(path) as file:
+        with unpacked(path) as file:
             return file.read()
-    except (OSError, EOFError, zlib.error) as error:
-        raise _unreadable(path, error) from error
-
-
-def _unreadable(path: Any, error: Exception) -> BadInput:
-    if isinstance(error, OSError):  # gzip.BadGzipFile is an OSError too
-        return BadInput(f"{str(path)!r} cannot be read: {error}.")
-    return BadInput(f"{str(path)!r} is cut short or damaged: {error}.")
+    except FAULTS as error:
+        raise unreadable(path, error) from error
 
 
 class _Text(NamedTuple):
@@ -238,8 +221,8 @@ def _read_csv(opened: Callable[[], BinaryIO], separator: str, source: str) -> pd
     try:
         with opened() as file:
             text = _look_through(file, source)
-    except (OSError, EOFError, zlib.error) as error:
-        raise _unreadable(source, error) from error
+    except FAULTS as error:
+        raise unreadable(source, error) from error
     if text.blank:
         raise BadInput(f"{source!r} has no rows: it is empty.")
     if separator not in text.header:  # other common separators, where the usual one is not in the header

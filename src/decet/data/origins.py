@@ -21,7 +21,8 @@ from PIL import Image
 from decet.data import frames
 from decet.data.archives import Member, file_bytes, idx_pair, lay_out, member_bytes, members_of, opened_file, walk
 from decet.data.decoding import SUFFIXES, Way
-from decet.errors import BadInput, Unsupported, listed, suggest
+from decet.data.files import near
+from decet.errors import BadInput, Unsupported, listed
 
 PATH_COLUMNS = ("path", "file", "filename", "image", "picture")
 _CHANNELS = (1, 3, 4)
@@ -210,8 +211,7 @@ def origin_of(X: Any, y: Any, part: str | None, clips: bool) -> Found:
 def _from_path(path: Path, source: str, y: Any, part: str | None, clips: bool) -> Found:
     name = path.name.lower()
     if not path.exists():
-        near = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
-        raise BadInput(f"there is no file or folder {source!r}.{suggest(path.name, near).split(' Choose')[0]}")
+        raise BadInput(f"there is no file or folder {source!r}.{near(path)}")
     if path.is_dir():
         layout = lay_out(*walk(path), source, part)
         names, groups = _grouped(layout.names, clips)

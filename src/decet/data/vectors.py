@@ -10,6 +10,7 @@ A text file without the first line, as GloVe's, is read too.
 from __future__ import annotations
 
 import gzip
+import itertools
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,13 +18,14 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from decet.errors import BadInput, suggest
+from decet.data.files import FAULTS, near, suffix_of, unpacked, unreadable
+from decet.errors import BadInput
 
 TEXTS, BINARIES = (".txt", ".vec", ".text"), (".bin",)
 SUFFIXES = (*TEXTS, *BINARIES, ".safetensors")
 MOST_WORDS, MOST_WIDTH = 1 << 28, 1 << 16
 _BLOCK = 1 << 24  # bytes read at a time
-_LONGEST = 4_096  # bytes of a word
+_LONGEST, _LONGEST_LINE = 4_096, 1 << 24  # bytes of a word, and of a line of text
 _ROWS = 4_096  # rows written at a time
 
 Array = np.ndarray
@@ -38,14 +40,16 @@ def read_vectors(path: str | Path) -> tuple[list[str], Array]:
     """
     path = Path(path).expanduser()
     if not path.is_file():
-        near = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
-        raise BadInput(f"there is no file {str(path)!r} of vectors.{suggest(path.name, near).split(' Choose')[0]}")
+        raise BadInput(f"there is no file {str(path)!r} of vectors.{near(path)}")
     suffix = _suffix(path)
     if suffix == ".safetensors":
         words, vectors = _read_safetensors(path)
     else:
-        with _opened(path) as file:
-            words, vectors = (_read_binary if suffix in BINARIES else _read_text)(file, str(path))
+        try:
+            with unpacked(path) as file:
+                words, vectors = (_read_binary if suffix in BINARIES else _read_text)(file, str(path))
+        except FAULTS as error:
+            raise unreadable(path, error) from error
     _check(words, vectors, str(path))
     return words, vectors
 
@@ -58,6 +62,8 @@ def write_vectors(path: str | Path, words: Sequence[str], vectors: Array) -> Non
     path = Path(path).expanduser()
     suffix = _suffix(path)
     vectors = np.ascontiguousarray(vectors, np.float32)
+    if vectors.ndim != 2 or len(vectors) != len(words):
+        raise BadInput(f"vectors must have shape (words, numbers) for {len(words):,} words. Received: {vectors.shape}.")
     if suffix != ".safetensors":
         bad = [word for word in words if not word or any(c.isspace() for c in word)]
         if bad:
@@ -67,7 +73,7 @@ def write_vectors(path: str | Path, words: Sequence[str], vectors: Array) -> Non
         if suffix == ".safetensors":
             _write_safetensors(beside, words, vectors)
         else:
-            with gzip.open(beside, "wb") if path.suffix == ".gz" else open(beside, "wb") as file:
+            with gzip.open(beside, "wb") if path.suffix.lower() == ".gz" else open(beside, "wb") as file:
                 (_write_binary if suffix in BINARIES else _write_text)(file, words, vectors)  # type: ignore[arg-type]
         os.replace(beside, path)
     except OSError as error:
@@ -77,9 +83,8 @@ def write_vectors(path: str | Path, words: Sequence[str], vectors: Array) -> Non
 
 
 def _suffix(path: Path) -> str:
-    name = path.name.removesuffix(".gz")
-    suffix = Path(name).suffix.lower()
-    if suffix not in SUFFIXES or (suffix == ".safetensors" and path.suffix == ".gz"):
+    suffix = suffix_of(path.name)
+    if suffix not in SUFFIXES or (suffix == ".safetensors" and path.suffix.lower() == ".gz"):
         raise BadInput(
             f"{str(path)!r} has the suffix {suffix!r}; vectors are kept as .txt or .vec (text), .bin (word2vec's "
             "binary form), each also .gz, or .safetensors."
@@ -87,50 +92,51 @@ def _suffix(path: Path) -> str:
     return suffix
 
 
-def _opened(path: Path) -> Any:
-    return gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb")
+class _Rows:
+    """Vectors one after the other; memory is taken as they come, whatever a file says of their number."""
+
+    def __init__(self, width: int) -> None:
+        self.count, self.whole = 0, np.empty((min(1_024, 1 + (1 << 22) // width), width), np.float32)
+
+    def add(self, row: Any) -> None:
+        if self.count == len(self.whole):
+            self.whole = np.concatenate([self.whole, np.empty_like(self.whole)])
+        self.whole[self.count] = row
+        self.count += 1
+
+    def all(self) -> Array:
+        return self.whole[: self.count]
 
 
 # -------------------------------------------------------------------------------------------------------------- text
 
 
 def _read_text(file: BinaryIO, name: str) -> tuple[list[str], Array]:
-    first = file.readline(1 << 20)
+    first = file.readline(_LONGEST_LINE)
     parts = first.split()
     headed = len(parts) == 2 and all(part.isdigit() for part in parts)
-    if headed:
-        count, width = _header(first, name)
-        vectors = np.empty((count, width), np.float32)
-    else:
-        if len(parts) < 2 or not _is_number(parts[-1]):
-            raise BadInput(f"line 1 of {name!r} must say how many words of how many numbers. Received: {first[:60]!r}.")
-        count, width, vectors = None, len(parts) - 1, np.empty((1_024, len(parts) - 1), np.float32)
-    words: list[str] = []
-    line = 1
-    pending = [] if headed else [first]
-    while True:
-        raw = pending.pop() if pending else file.readline(1 << 24)
-        if not raw:
-            break
-        line += not (not headed and not words)
+    if not headed and (len(parts) < 2 or not _is_number(parts[-1])):
+        raise BadInput(f"line 1 of {name!r} must say how many words of how many numbers. Received: {first[:60]!r}.")
+    count, width = _header(first, name) if headed else (None, len(parts) - 1)
+    words, rows = list[str](), _Rows(width)
+    lines = itertools.chain([] if headed else [first], iter(lambda: file.readline(_LONGEST_LINE), b""))
+    for line, raw in enumerate(lines, 2 if headed else 1):
         word, _, rest = raw.rstrip(b" \r\n").partition(b" ")
-        if not word and not rest:
-            continue
         numbers = rest.split()
+        if not word and not numbers:
+            continue
         if len(numbers) != width:
             raise BadInput(f"line {line:,} of {name!r} has {len(numbers):,} numbers, not {width:,}: {raw[:60]!r}.")
-        if count is not None and len(words) == count:
+        if len(words) == count:
             raise BadInput(f"{name!r} goes on after the {count:,} words that its first line says (line {line:,}).")
-        if len(words) == len(vectors):
-            vectors = np.concatenate([vectors, np.empty_like(vectors)])
         try:
-            vectors[len(words)] = numbers
+            rows.add(numbers)
         except ValueError as error:
             raise BadInput(f"line {line:,} of {name!r} has something that is no number ({error}).") from error
         words.append(_word(word, name, f"line {line:,}"))
     if count is not None and len(words) < count:
         raise BadInput(f"{name!r} ends after {len(words):,} of the {count:,} words that its first line says.")
-    return words, vectors[: len(words)]
+    return words, rows.all()
 
 
 def _write_text(file: BinaryIO, words: Sequence[str], vectors: Array) -> None:
@@ -170,7 +176,7 @@ def _header(raw: bytes, name: str) -> tuple[int, int]:
 def _read_binary(file: BinaryIO, name: str) -> tuple[list[str], Array]:
     count, width = _header(file.readline(100), name)
     size = 4 * width
-    vectors, words = np.empty((0, width), np.float32), list[str]()
+    words, rows = list[str](), _Rows(width)
     data, at = b"", 0
 
     def more(need: int) -> bool:
@@ -182,7 +188,6 @@ def _read_binary(file: BinaryIO, name: str) -> tuple[list[str], Array]:
             data, at = data[at:] + piece, 0
         return True
 
-    grown = 0
     while len(words) < count:
         more(_LONGEST)
         end = data.find(b" ", at, at + _LONGEST)
@@ -196,17 +201,14 @@ def _read_binary(file: BinaryIO, name: str) -> tuple[list[str], Array]:
         at = end + 1
         if not more(size):
             raise BadInput(f"{name!r} is cut short: it ends within word {len(words) + 1:,} of {count:,}.")
-        if grown <= len(words):
-            grown = min(count, max(1_024, 2 * grown))
-            vectors = np.concatenate([vectors, np.empty((grown - len(vectors), width), np.float32)])
-        vectors[len(words)] = np.frombuffer(data, "<f4", width, at)
+        rows.add(np.frombuffer(data, "<f4", width, at))
         at += size
         words.append(_word(word, name, f"word {len(words) + 1:,}"))
     more(2)
     rest = data[at:].strip(b"\r\n")
     if rest:
         raise BadInput(f"{name!r} goes on after the {count:,} words that its first line says: {rest[:40]!r}.")
-    return words, vectors[:count]
+    return words, rows.all()
 
 
 def _write_binary(file: BinaryIO, words: Sequence[str], vectors: Array) -> None:
@@ -235,7 +237,7 @@ def _read_safetensors(path: Path) -> tuple[list[str], Array]:
         raise BadInput(f"{str(path)!r} is no safetensors file, or damaged ({error}).") from error
     if set(found) != {"words", "vectors"} or found["vectors"].ndim != 2 or found["words"].dtype != np.uint8:
         raise BadInput(f"{str(path)!r} must hold 'words' (bytes) and 'vectors' (V, D). It holds {sorted(found)}.")
-    words = found["words"].tobytes().decode("utf-8", "replace").split("\n")
+    words = _word(found["words"].tobytes(), str(path), "the list of words").split("\n")
     return words, found["vectors"].astype(np.float32, copy=False)
 
 
