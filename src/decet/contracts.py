@@ -1,7 +1,6 @@
 """START HERE: the nouns that every room of decet speaks, and nothing else. docs/architecture.md gives the reasons.
 
-A kind of data gives a **spec**; a family builds a **body** for it (a method, a learner); a task wraps the body into
-a **learner**; a **source** yields **batches**; the loop in `decet.training` runs **stages** by the **clock**.
+A kind of data gives a spec; a family its body; a task the learner; a source batches; the loop runs stages by the clock.
 Shape letters: B batch, T steps, P positions, D width, C channels, N nodes, E edges, K classes, M members, F features.
 """
 
@@ -45,6 +44,7 @@ class TokenSpec:  # inputs = (tokens (B, T) int64, one tensor an aligned stream 
     length: int | None = None
     pad: int = 0
     streams: tuple[int, ...] = ()  # vocabulary of each aligned stream, as the characters of a word
+    counts: tuple[int, ...] = ()  # of each token in training, where that is known
 
 
 @dataclass(frozen=True)

@@ -106,7 +106,7 @@ class ResNet:
     frequencies: int | None = None
     sigma: float | None = None
 
-    reads: ClassVar[tuple[type, ...]] = (ImageSpec, SeriesSpec, TableSpec, TokenSpec)
+    reads: ClassVar[tuple[type, ...]] = (ImageSpec, SeriesSpec, TokenSpec, TableSpec)
 
     def __post_init__(self) -> None:
         check_whole(self, ("depth",), 1)
