@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ctypes
 import functools
+import importlib.util
 import threading
 from collections.abc import Sequence
 from typing import Any
@@ -49,6 +50,20 @@ def run(work: int, workers: int, job: Sequence[int]) -> None:
         for one in others:
             while one.is_alive():
                 one.join()
+
+
+def barrier() -> int:
+    """Where the function void(void) is that waits for all of the team's threads; 0 = the team has none."""
+    if _team() is None:
+        return 0
+    found = ctypes.CDLL(torch._C.__file__).GOMP_barrier
+    return ctypes.cast(found, ctypes.c_void_p).value or 0
+
+
+@functools.cache
+def compiles() -> bool:
+    """Whether kernels can be made here: numba is there and can be imported."""
+    return importlib.util.find_spec("numba") is not None
 
 
 @functools.cache

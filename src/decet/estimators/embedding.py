@@ -1,0 +1,367 @@
+"""Estimators that learn vectors: from texts to a lexicon and vectors, and the questions that vectors answer."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import time
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import torch
+
+from decet.contracts import Batch, Clock, Source, Stage
+from decet.data.corpus import Corpus, read_corpus
+from decet.data.lexicon import Lexicon
+from decet.data.passages import Passages, passages_of
+from decet.data.texts import Texts
+from decet.data.vectors import write_vectors
+from decet.errors import BadInput, suggest
+from decet.estimators.base import Array, Estimator
+from decet.estimators.fitting import Call, ready
+from decet.estimators.reading import DataWarning
+from decet.settings import joined
+from decet.tasks.embed import Embed, WordVectors
+from decet.training.loop import train
+from decet.training.progress import Quiet, Show
+from decet.training.recipe import FALLBACK, Recipe
+
+STEP = 50_000  # words a step, so that an interrupt is heard and progress is shown
+LITTLE = 100_000  # words below which vectors are of little worth
+BUCKETS = 2_000_000  # rows that n-grams share, where it is not said
+COMMON = 5  # times that a word must stand in a corpus of `LITTLE` words or more, where it is not said
+
+
+class Sentences(Source):
+    """A corpus in its order, so many words a step, whole sentences."""
+
+    def __init__(self, corpus: Corpus, words: int = STEP) -> None:
+        self.corpus = corpus
+        marks = np.arange(words, len(corpus) + words, words)
+        cuts = np.searchsorted(corpus.offsets, np.minimum(marks, len(corpus)))
+        self.cuts = np.unique(np.concatenate([[0], cuts]))
+        self.steps = len(self.cuts) - 1
+
+    def next(self, clock: Clock) -> Batch:
+        return self._take(clock.step % self.steps)
+
+    def example(self) -> Batch:
+        return self._take(0)
+
+    def _take(self, place: int) -> Batch:
+        first, last = self.cuts[place], self.cuts[place + 1]
+        offsets = self.corpus.offsets[first : last + 1]
+        return Batch((np.asarray(self.corpus.ids[offsets[0] : offsets[-1]]), offsets, int(offsets[0])))
+
+
+class Embeds(Estimator):
+    """Estimators that answer with vectors."""
+
+    kind = Texts
+    question = Embed
+
+    def fit(  # type: ignore[override]
+        self,
+        X: Any,
+        y: Any = None,
+        *,
+        start: str | Path | None = None,
+        budget: float | None = None,
+        out: str | Path | None = None,
+        resume: bool = False,
+        overwrite: bool = False,
+        on_epoch: Callable[[dict[str, Any]], Any] | None = None,
+        show: Show | None = None,
+    ) -> Self:
+        """Learn vectors from texts X.
+
+        X: a path (text, a sentence or document a line; a table; a folder or zip of texts), a list of texts or of lists of
+            words, an iterable of texts that starts afresh each time, or the name of a public set.
+        y: not used.
+        start: a saved model to go on from: its words keep their vectors, new words join them.
+        budget, out, resume, overwrite, on_epoch, show: as in every estimator's `fit`.
+
+        Raises BadInput, before any training, for texts or settings that cannot work. Ctrl-C keeps the vectors so far.
+        """
+        call = Call(
+            start=None if start is None else Path(start),
+            budget=budget,
+            out=None if out is None else Path(out),
+            resume=resume,
+            overwrite=overwrite,
+            on_epoch=on_epoch,
+            show=show or Quiet(),
+            started=time.monotonic(),
+        )
+        cell = self._cell()
+        with ready(self, call):
+            _Learning(self, cell, call).run(X)
+        return self
+
+    def transform(self, X: Any) -> Array:
+        """One vector a text (n, D): the weighted mean of its words' (smooth inverse frequency)."""
+        self._check_fitted()
+        return np.stack([self.text_vector(text) for text in _texts(X)])
+
+    predict = transform
+
+    def evaluate(self, X: Any, y: Any = None) -> dict[str, float | None]:
+        """Figures against people's judgement: X names a file of pairs (WordSim-353's form), of questions (word2vec's
+        form, by sections), or the public set "word-tests", which is both."""
+        from decet.estimators.wordtests import evaluated
+
+        self._check_fitted()
+        return evaluated(self.vectors_, X)
+
+    def records(self, X: Any) -> Iterator[dict[str, Any]]:
+        """What `decet predict` prints: one dict a text, its vector and its keywords."""
+        self._check_fitted()
+        for text in _texts(X):
+            vector = self.text_vector(text)
+            yield {"keywords": [word for word, _ in self.keywords(text)], "vector": np.round(vector, 6).tolist()}
+
+    # ------------------------------------------------------------------------------------------------- words
+
+    @property
+    def vectors_(self) -> WordVectors:
+        """The words and their vectors; see `decet.tasks.embed.WordVectors`."""
+        self._check_fitted()
+        if getattr(self, "_asking", None) is None:
+            lexicon: Lexicon = self.codec_
+            matrix = self.learner_.matrix().cpu().numpy()
+            self._asking = WordVectors(lexicon.words, matrix, self._made_up if lexicon.grams else None, lexicon.shares)
+        return self._asking
+
+    def _made_up(self, word: str) -> Array | None:
+        """The vector of a word that training did not see, from its n-grams; None where it has none."""
+        rows = self.codec_.rows_of(word)
+        if not rows:
+            return None
+        vectors = self.learner_.vectors[torch.tensor(rows, device=self.device_)]
+        made: Array = vectors.mean(0)[: self.learner_.width].cpu().numpy()
+        return made
+
+    def vector(self, word: str) -> Array:
+        """The vector of a word (D,) float32. Raises BadInput for one that is not known, with near spellings."""
+        return self.vectors_.vector(word)
+
+    def similarity(self, a: str, b: str) -> float:
+        """The cosine between two words' vectors, -1 to 1."""
+        return self.vectors_.similarity(a, b)
+
+    def most_similar(
+        self, positive: str | Sequence[str] = (), negative: str | Sequence[str] = (), topn: int = 10
+    ) -> list[tuple[str, float]]:
+        """The nearest words to the sum of some words' directions minus that of others, with their cosines."""
+        return self.vectors_.most_similar(positive, negative, topn)
+
+    def analogy(self, a: str, b: str, c: str, topn: int = 1) -> list[tuple[str, float]]:
+        """a is to b as c is to ...: the nearest words to b - a + c, with their cosines."""
+        return self.vectors_.analogy(a, b, c, topn)
+
+    def doesnt_match(self, words: Sequence[str]) -> str:
+        """The word that stands farthest from the others."""
+        return self.vectors_.doesnt_match(words)
+
+    def text_vector(self, text: str) -> Array:
+        """The vector of a text (D,): the weighted mean of its words'."""
+        return self.vectors_.text_vector(self._words(text), self.family_.smoothing or 0.0)
+
+    def keywords(self, text: str, topn: int = 5) -> list[tuple[str, float]]:
+        """The words of a text that say most of what it is about."""
+        return self.vectors_.keywords(self._words(text), topn)
+
+    def _words(self, text: str) -> list[str]:
+        return [word for word in self.codec_.texts.cut()(text) if word != "\n"]
+
+    def export(self, path: str | Path) -> None:
+        """Write the words' vectors as word2vec text (.txt, .vec), word2vec binary (.bin), each also .gz, or
+        .safetensors."""
+        vectors = self.vectors_
+        write_vectors(path, vectors.words, vectors.matrix)
+
+    def _network(self) -> Any:
+        return self.family_.embedder(self.codec_.counts, self.codec_.rows())
+
+
+def _texts(X: Any) -> Iterator[str]:
+    if isinstance(X, str) and not Path(X).exists():
+        yield X
+        return
+    for piece in passages_of(X):
+        yield from piece.splitlines()
+
+
+class _Learning:
+    """One fit, its intermediate results by name."""
+
+    def __init__(self, estimator: Embeds, cell: Any, call: Call) -> None:
+        self.estimator, self.cell, self.call = estimator, cell, call
+        self.inputs = estimator.inputs if estimator.inputs is not None else Texts()
+        self.notes: list[str] = []
+
+    def run(self, X: Any) -> None:
+        passages = _passages(X, self.inputs)
+        before = self._before()
+        corpus = self._corpus(passages)
+        lexicon = self._lexicon(corpus, before)
+        recipe, learner = self._learner(lexicon, len(corpus), before)
+        source = Sentences(corpus)
+        left = None
+        if self.call.budget is not None:
+            left = max(0.05, self.call.budget - (time.monotonic() - self.call.started))
+        outcome = train(
+            [Stage(learner, source, recipe, name="words")],
+            seed=int(self.estimator.seed),
+            device=self.estimator._device(),
+            budget=left,
+            folder=self.call.out,
+            resume=self.call.resume,
+            identity=self._identity(recipe, corpus),
+            on_epoch=self.call.on_epoch,
+            show=self.call.show,
+        )
+        self._keep(learner, lexicon, corpus, recipe, outcome, passages.name)
+        if self.call.out is not None:
+            self.estimator.save(self.call.out)
+            if not outcome.interrupted:
+                shutil.rmtree(self.call.out / "checkpoint", ignore_errors=True)
+
+    def _before(self) -> Any:
+        if self.call.start is None:
+            return None
+        from decet.estimators.saved import load
+
+        before = load(self.call.start)
+        if type(before) is not type(self.estimator):
+            raise BadInput(f"{self.call.start} holds a {type(before).__name__}, from which words cannot go on.")
+        return before
+
+    def _corpus(self, passages: Passages) -> Corpus:
+        said = self.inputs
+        cut = said.cut()
+        least = said.min_count if said.min_count is not None else 1
+        found = read_corpus(
+            passages,
+            cut,
+            min_count=least,
+            max_size=said.max_size,
+            phrases=said.phrases,
+            threshold=said.threshold,
+            name=passages.name,
+        )
+        if said.min_count is None and found.read >= LITTLE:
+            found = read_corpus(
+                passages, cut, min_count=COMMON, max_size=said.max_size, phrases=said.phrases,
+                threshold=said.threshold, name=passages.name,
+            )  # fmt: skip
+        self._note(*passages.findings, *found.findings)
+        if found.read < LITTLE:
+            self._note(
+                f"{found.read:,} words teach little: nearness in meaning shows from some millions on, and the nearest "
+                "words here are hardly more than words of the same sentences."
+            )
+        return found
+
+    def _note(self, *sentences: str) -> None:
+        for sentence in sentences:
+            self.notes.append(sentence)
+            warnings.warn(sentence, DataWarning, stacklevel=6)
+
+    def _lexicon(self, corpus: Corpus, before: Any) -> Lexicon:
+        """The words with vectors: those of the model to go on from first, so that they keep their places."""
+        family = joined(self.estimator.family, *(() if before is None else (before.family_,)))
+        family = joined(family, self.cell.family())
+        grams, buckets = family.subwords or (), family.buckets or BUCKETS
+        words, counts, read = corpus.words, corpus.counts, corpus.read
+        if before is not None:
+            known: Lexicon = before.codec_
+            if (known.grams, known.buckets) != (tuple(grams), buckets):
+                raise BadInput("subwords and buckets must be those of the model to go on from. Leave them out.")
+            new = [word for word in corpus.words if word not in known.numbers]
+            words = [*known.words, *new]
+            places = {word: number for number, word in enumerate(words)}
+            moved = np.array([places[word] for word in corpus.words], np.int32)
+            counts = np.concatenate([known.counts, np.zeros(len(new), np.int64)])
+            counts[moved] += corpus.counts
+            for begin in range(0, len(corpus), STEP):
+                corpus.ids[begin : begin + STEP] = moved[corpus.ids[begin : begin + STEP]]
+            read += known.read
+            self._note(f"{len(new):,} new words join the {len(known.words):,} of {self.call.start}.")
+        return Lexicon(self.inputs, words, counts, tuple(grams), buckets, read, self.notes)
+
+    def _learner(self, lexicon: Lexicon, size: int, before: Any) -> tuple[Recipe, Any]:
+        estimator = self.estimator
+        self.family, recipe, _ = estimator._joined_settings(self.cell, lexicon.spec, size, self.call.budget)
+        base = FALLBACK if recipe.epochs is None and recipe.steps is None else replace(FALLBACK, epochs=None)
+        with torch.random.fork_rng(devices=[]):
+            torch.default_generator.manual_seed(int(estimator.seed))
+            learner = self.family.embedder(lexicon.counts, lexicon.rows())
+        self.taken = 0 if before is None else learner.grow_from(before.learner_, len(before.codec_.words))
+        return joined(recipe, base), learner
+
+    def _identity(self, recipe: Recipe, corpus: Corpus) -> dict[str, str]:
+        """What must be equal for a checkpoint to belong to this run."""
+        self.fingerprint = _digest(corpus)
+        return {
+            "estimator": type(self.estimator).__name__,
+            "family": f"{type(self.family).__name__} {asdict(self.family)}",
+            "recipe": str(asdict(recipe)),
+            "inputs": str(asdict(self.inputs)),
+            "seed": str(self.estimator.seed),
+            "budget": str(self.call.budget),
+            "start": str(self.call.start),
+            "data": self.fingerprint,
+        }
+
+    def _keep(self, learner: Any, lexicon: Lexicon, corpus: Corpus, recipe: Recipe, outcome: Any, name: str) -> None:
+        """What was learned, as attributes with a trailing underscore."""
+        estimator: Any = self.estimator
+        estimator.learner_, estimator.device_ = learner.eval(), estimator._device()
+        estimator.codec_, estimator.answer_ = lexicon, None
+        estimator._asking = None
+        estimator.target_names_, estimator.n_features_in_ = (), 1
+        estimator.family_, estimator.recipe_, estimator.question_ = self.family, recipe, None
+        estimator.history_, estimator.plan_ = outcome.history, outcome.plan
+        estimator.metrics_ = {}
+        estimator.warnings_, estimator.interrupted_, estimator.taken_ = self.notes, outcome.interrupted, self.taken
+        estimator.provenance_ = {
+            "data": name,
+            "fingerprint": self.fingerprint,
+            "rows": len(corpus.offsets) - 1,
+            "words": corpus.read,
+            "kept": len(corpus),
+            "validation": "none: vectors are judged by `evaluate`",
+            "best_epoch": None,
+            "budget": self.call.budget,
+            "interrupted": outcome.interrupted,
+            "seconds": round(time.monotonic() - self.call.started, 2),
+        }
+        if outcome.interrupted:
+            warnings.warn("training was interrupted; the vectors so far are kept.", DataWarning, stacklevel=6)
+
+
+def _passages(X: Any, inputs: Texts) -> Passages:
+    """Texts from whatever a user may pass, a public set by its name."""
+    from decet.data import datasets
+
+    if isinstance(X, str) and datasets.means_set(X):
+        found = datasets.load(X)
+        if found.dataset.kind != "texts":
+            raise BadInput(f"the public set {X!r} holds {found.dataset.kind}, not texts.")
+        return found.X if isinstance(found.X, Passages) else passages_of(found.X.texts)
+    if isinstance(X, str) and not Path(X).exists() and "." not in X and "/" not in X:
+        raise BadInput(f"no such path or public set: {X!r}.{suggest(X, datasets.names())}")
+    return passages_of(X, inputs.column, inputs.encoding)
+
+
+def _digest(corpus: Corpus) -> str:
+    digest = hashlib.sha256("\n".join(corpus.words).encode())
+    for begin in range(0, len(corpus), STEP):
+        digest.update(np.ascontiguousarray(corpus.ids[begin : begin + STEP]).data)
+    digest.update(np.ascontiguousarray(corpus.offsets).data)
+    return digest.hexdigest()

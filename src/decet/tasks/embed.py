@@ -1,0 +1,236 @@
+"""Embed: which words are alike? Vectors of words, asked by the angle between them.
+
+    similarity(a, b) = cos(v_a, v_b)
+    a is to b as c is to ...:   argmax over d not in {a, b, c} of cos(v_d, v_b - v_a + v_c), each vector of length 1
+
+A text's vector is the mean of its words', a word of share p counting a / (a + p) (smooth inverse frequency). Its keywords
+are those whose vectors are nearest to it, weighed alike.
+
+Metrics: wordsim, Spearman's rank correlation of similarities with people's judgements, in [-1, 1]; analogies, semantic and
+syntactic, the share of questions answered by the right word, in [0, 1]; higher is better.
+
+References: Mikolov et al., 1301.3781 (questions), 1310.4546; Levy & Goldberg, CoNLL 2014 (3CosAdd); Finkelstein et al.,
+2002 (WordSim-353); Arora et al., ICLR 2017 (SIF).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from decet.errors import BadInput, check_range, suggest
+
+Array = NDArray[Any]
+CHUNK = 4_096  # words whose largest similarity is looked at first
+QUESTIONS = 512  # answered at a time
+SMOOTHING = 1e-3
+
+
+@dataclass(frozen=True)
+class Embed:
+    """The question "which words are alike?"."""
+
+    higher: ClassVar[dict[str, bool]] = {"wordsim": True, "semantic": True, "syntactic": True}
+
+
+@dataclass
+class WordVectors:
+    """Words and their vectors, with the questions people ask of them.
+
+    words   by number
+    matrix  (V, D) float32
+    unknown a function that gives a vector to a word that is not among them, or None
+    shares  (V,) of each word in the corpus, for the weights of texts; None: all weigh the same
+    """
+
+    words: list[str]
+    matrix: Array
+    unknown: Callable[[str], Array | None] | None = None
+    shares: Array | None = None
+
+    def __post_init__(self) -> None:
+        self.numbers = {word: number for number, word in enumerate(self.words)}
+        self.matrix = np.ascontiguousarray(self.matrix, np.float32)
+        lengths = np.linalg.norm(self.matrix, axis=1)
+        self._scale = torch.from_numpy(1.0 / np.maximum(lengths, 1e-12).astype(np.float32))
+        self._rows = torch.from_numpy(self.matrix)
+
+    def __len__(self) -> int:
+        return len(self.words)
+
+    def __contains__(self, word: object) -> bool:
+        return word in self.numbers
+
+    def vector(self, word: str) -> Array:
+        """The vector of a word (D,). Raises BadInput for a word that is not known, with near spellings."""
+        if (number := self.numbers.get(word)) is not None:
+            return self.matrix[number]
+        made = None if self.unknown is None else self.unknown(word)
+        if made is None:
+            raise BadInput(f"the word {word!r} is not known.{self._near(word)}")
+        return made
+
+    def _near(self, word: str) -> str:
+        if word.lower() in self.numbers:
+            return f" Did you mean {word.lower()!r}?"
+        same = [w for w in self.words[:200_000] if w[:1] == word[:1] and abs(len(w) - len(word)) <= 2]
+        told = suggest(word, same[:20_000]).split(" Choose")[0]
+        return told or f" There are {len(self.words):,} words, the most frequent: {', '.join(self.words[:5])}."
+
+    def similarity(self, a: str, b: str) -> float:
+        """The cosine between two words' vectors, -1 to 1."""
+        x, y = _unit(self.vector(a)), _unit(self.vector(b))
+        return float(x @ y)
+
+    def most_similar(
+        self, positive: str | Sequence[str] = (), negative: str | Sequence[str] = (), topn: int = 10
+    ) -> list[tuple[str, float]]:
+        """The nearest words to the sum of some words' directions minus that of others, with their cosines."""
+        plus, minus = _listed(positive), _listed(negative)
+        if not plus and not minus:
+            raise BadInput("most_similar needs a word: most_similar('london').")
+        check_range("topn", topn, 1, whole=True)
+        total = sum((_unit(self.vector(w)) for w in plus), np.zeros(self.matrix.shape[1], np.float32))
+        total = total - sum((_unit(self.vector(w)) for w in minus), np.zeros_like(total))
+        return self.nearest(total, topn, leave={*plus, *minus})
+
+    def nearest(
+        self, vector: Array, topn: int = 10, leave: set[str] | frozenset[str] = frozenset()
+    ) -> list[tuple[str, float]]:
+        """The nearest words to a vector (D,), exactly, with their cosines; those of `leave` are passed over."""
+        with torch.inference_mode():
+            cosines = torch.mv(self._rows, torch.from_numpy(_unit(np.asarray(vector, np.float32)))).mul_(self._scale)
+            out = [self.numbers[w] for w in leave if w in self.numbers]
+            cosines[out] = -2.0
+            places = _largest(cosines, min(topn, len(self.words) - len(out)))
+            found = cosines[places].tolist()
+        return [(self.words[i], value) for i, value in zip(places.tolist(), found, strict=True)]
+
+    def analogy(self, a: str, b: str, c: str, topn: int = 1) -> list[tuple[str, float]]:
+        """a is to b as c is to ...: the nearest words to b - a + c."""
+        return self.most_similar([b, c], [a], topn)
+
+    def doesnt_match(self, words: Sequence[str]) -> str:
+        """The word whose vector is farthest from the mean of all."""
+        if len(words) < 3:
+            raise BadInput(f"doesnt_match needs at least three words. Received: {len(words)}.")
+        units = np.stack([_unit(self.vector(word)) for word in words])
+        return words[int((units @ units.mean(0)).argmin())]
+
+    # ------------------------------------------------------------------------------------------------------- texts
+
+    def weight(self, word: str, smoothing: float = SMOOTHING) -> float:
+        """How much a word counts in a text: a / (a + its share)."""
+        if self.shares is None or not smoothing:
+            return 1.0
+        number = self.numbers.get(word)
+        return smoothing / (smoothing + (float(self.shares[number]) if number is not None else 0.0))
+
+    def text_vector(self, words: Sequence[str], smoothing: float = SMOOTHING) -> Array:
+        """The weighted mean of a text's words (D,); zeros where none is known."""
+        total, sum_ = np.zeros(self.matrix.shape[1], np.float32), 0.0
+        for word in words:
+            number = self.numbers.get(word)
+            row = self.matrix[number] if number is not None else self.unknown(word) if self.unknown else None
+            if row is not None:
+                weight = self.weight(word, smoothing)
+                total += weight * row
+                sum_ += weight
+        return total / np.float32(max(sum_, 1e-12))
+
+    def keywords(self, words: Sequence[str], topn: int = 5) -> list[tuple[str, float]]:
+        """The words of a text that say most of what it is about, with their cosines to it, rarer words first."""
+        known = [word for word in dict.fromkeys(words) if word in self.numbers]
+        if not known:
+            return []
+        middle = _unit(self.text_vector(words))
+        scored = [(w, float(_unit(self.matrix[self.numbers[w]]) @ middle) * self.weight(w)) for w in known]
+        return sorted(scored, key=lambda pair: -pair[1])[:topn]
+
+    # ------------------------------------------------------------------------------------------------- evaluation
+
+    def wordsim(self, pairs: Sequence[tuple[str, str, float]]) -> tuple[float | None, int]:
+        """Spearman's correlation of our cosines with people's judgements, and how many pairs are known."""
+        from scipy.stats import spearmanr
+
+        known = [(a, b, mark) for a, b, mark in pairs if a in self.numbers and b in self.numbers]
+        if len(known) < 3:
+            return None, len(known)
+        ours = [self.similarity(a, b) for a, b, _ in known]
+        return float(spearmanr(ours, [mark for *_, mark in known]).statistic), len(known)
+
+    def analogies(self, sections: Mapping[str, Sequence[tuple[str, str, str, str]]]) -> dict[str, tuple[int, int]]:
+        """Right answers and questions asked of each section; questions with an unknown word are left out."""
+        units = self._rows * self._scale.unsqueeze(1)
+        found = {}
+        for name, questions in sections.items():
+            rows = [[self.numbers[w] for w in q] for q in questions if all(w in self.numbers for w in q)]
+            right = 0
+            for begin in range(0, len(rows), QUESTIONS):
+                a, b, c, d = torch.tensor(rows[begin : begin + QUESTIONS]).unbind(1)
+                cosines = (units[b] - units[a] + units[c]) @ units.T  # (q, V)
+                for asked in (a, b, c):
+                    cosines.scatter_(1, asked.unsqueeze(1), -9.0)
+                right += int((cosines.argmax(1) == d).sum())
+            found[name] = (right, len(rows))
+        return found
+
+
+def _listed(words: str | Sequence[str]) -> list[str]:
+    return [words] if isinstance(words, str) else list(words)
+
+
+def _unit(vector: Array) -> Array:
+    unit: Array = (vector / max(float(np.linalg.norm(vector)), 1e-12)).astype(np.float32)
+    return unit
+
+
+def _largest(values: torch.Tensor, count: int) -> torch.Tensor:
+    """Places of the `count` largest, largest first.
+
+    They lie in the `count` chunks whose own largest are largest, so that only these need sorting.
+    """
+    whole = len(values) // CHUNK * CHUNK
+    if count >= whole // CHUNK:
+        return values.topk(count).indices
+    tops = values[:whole].view(-1, CHUNK).amax(1)
+    chunks = tops.topk(min(count, len(tops))).indices
+    places = (chunks.unsqueeze(1) * CHUNK + torch.arange(CHUNK)).flatten()
+    places = torch.cat([places, torch.arange(whole, len(values))])
+    return places[values[places].topk(count).indices]
+
+
+def read_wordsim(path: str | Path) -> list[tuple[str, str, float]]:
+    """Pairs of words and people's mean judgement: two words and a number a line, divided by tabs; # begins a remark."""
+    pairs = []
+    for number, line in enumerate(Path(path).read_text(encoding="utf-8").splitlines(), 1):
+        if line.startswith("#") or not line.strip():
+            continue
+        parts = line.split("\t")
+        try:
+            pairs.append((parts[0].lower(), parts[1].lower(), float(parts[2])))
+        except (IndexError, ValueError):
+            raise BadInput(f"line {number} of {str(path)!r} is no pair of words and a number: {line[:60]!r}.") from None
+    return pairs
+
+
+def read_analogies(path: str | Path) -> dict[str, list[tuple[str, str, str, str]]]:
+    """Questions by section: `: name` begins one, then four words a line."""
+    sections: dict[str, list[tuple[str, str, str, str]]] = {}
+    name = ""
+    for number, line in enumerate(Path(path).read_text(encoding="utf-8").splitlines(), 1):
+        words = line.lower().split()
+        if line.startswith(":"):
+            name = line[1:].strip()
+            sections[name] = []
+        elif len(words) == 4 and name:
+            sections[name].append((words[0], words[1], words[2], words[3]))
+        elif words:
+            raise BadInput(f"line {number} of {str(path)!r} is no question of four words: {line[:60]!r}.")
+    return sections
