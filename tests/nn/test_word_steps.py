@@ -96,7 +96,7 @@ def test_a_passage_is_learned_by_heart(kind):
     tables, drawn = made(kind)
     passage = passage_of(drawn, 4)
     losses = [np.divide(*step(tables, drawn, passage, 7, 0.05, deterministic=False)) for _ in range(40)]
-    assert losses[-1] < 0.85 * losses[0]
+    assert losses[-1] < losses[0] - 0.3
 
 
 def test_a_window_of_one_word_is_nothing_to_learn_from():

@@ -35,11 +35,21 @@ from numba.np.unsafe.ndarray import to_fixed_tuple
 
 from decet.nn.compiled import HEAD, at, kept, pointer, turns
 from decet.nn.drawing import GAMMA, MIX, OTHER, PACE
+from decet.nn.row_kernels import (
+    STEEP,
+    clear,
+    copy,
+    dot,
+    mixed,
+    one,
+    plus,
+    plus_product,
+    plus_times,
+    products,
+    residuals,
+)
 
-FAST = {"reassoc", "contract", "arcp", "nsz"}  # sums in any order; NaN stays NaN
-STEEP = 30.0  # margins beyond which e^-x counts as 0
 LINE = 64  # bytes that the cache fetches at a time
-one = np.float32
 
 
 class Job(NamedTuple):
@@ -174,18 +184,6 @@ def _room(job: Any, worker: int) -> Any:
 
 
 @intrinsic
-def _halved(typing: Any, times: Any) -> Any:
-    """2^-times as a float, times 0 to 126: its exponent's bits."""
-
-    def make(context: Any, build: Any, signature: Any, given: Any) -> Any:
-        word = ir.IntType(32)
-        bits = build.shl(build.sub(ir.Constant(word, 127), given[0]), ir.Constant(word, 23))
-        return build.bitcast(bits, ir.FloatType())
-
-    return types.float32(types.int32), make
-
-
-@intrinsic
 def _wait(typing: Any, function: Any) -> Any:
     """Call the C function void(void) at an address."""
 
@@ -231,150 +229,25 @@ def draw(seed: Any, place: Any) -> Any:
 # ------------------------------------------------------------------------------------------------- small products
 
 
-@njit(fastmath=FAST)
-def _products(X: Any, m: int, Y: Any, n: int, G: Any) -> None:
-    """G[i n + k] = X[i] . Y[k], two by three at a time, so that six sums share five loads."""
-    width = X.shape[1]
-    for i in range(0, m - 1, 2):
-        x, z = X[i], X[i + 1]
-        u, v = G[i * n :], G[i * n + n :]
-        k = 0
-        while k + 3 <= n:
-            p, q, r = Y[k], Y[k + 1], Y[k + 2]
-            a = b = c = e = f = g = one(0)
-            for d in range(width):
-                a += x[d] * p[d]
-                b += x[d] * q[d]
-                c += x[d] * r[d]
-                e += z[d] * p[d]
-                f += z[d] * q[d]
-                g += z[d] * r[d]
-            u[k], u[k + 1], u[k + 2] = a, b, c
-            v[k], v[k + 1], v[k + 2] = e, f, g
-            k += 3
-        while k < n:
-            u[k], v[k] = _dot(x, Y[k]), _dot(z, Y[k])
-            k += 1
-    if m % 2:
-        x, u = X[m - 1], G[m * n - n :]
-        for k in range(n):
-            u[k] = _dot(x, Y[k])
-
-
-@njit(fastmath=FAST, forceinline=True)
-def _dot(x: Any, y: Any) -> Any:
-    total = one(0)
-    for d in range(len(x)):
-        total += x[d] * y[d]
-    return total
-
-
-@njit(fastmath=FAST)
-def _mixed(weights: Any, R: Any, count: int, target: Any) -> None:
-    """target = sum over k of weights[k] R[k]."""
-    width = R.shape[1]
-    k = count % 3
-    if k == 0:
-        _clear(target)
-    elif k == 1:
-        a, p = weights[0], R[0]
-        for d in range(width):
-            target[d] = a * p[d]
-    else:
-        a, b, p, q = weights[0], weights[1], R[0], R[1]
-        for d in range(width):
-            target[d] = a * p[d] + b * q[d]
-    while k < count:
-        a, b, c = weights[k], weights[k + 1], weights[k + 2]
-        p, q, r = R[k], R[k + 1], R[k + 2]
-        for d in range(width):
-            target[d] += a * p[d] + b * q[d] + c * r[d]
-        k += 3
-
-
-@njit(forceinline=True)
-def _clear(target: Any) -> None:
-    for d in range(len(target)):
-        target[d] = one(0)
-
-
-@njit(forceinline=True)
-def _copy(target: Any, row: Any) -> None:
-    for d in range(len(target)):
-        target[d] = row[d]
-
-
-@njit(fastmath=FAST, forceinline=True)
-def _plus(target: Any, row: Any) -> None:
-    for d in range(len(target)):
-        target[d] += row[d]
-
-
-@njit(fastmath=FAST, forceinline=True)
-def _plus_times(target: Any, row: Any, times: Any) -> None:
-    for d in range(len(target)):
-        target[d] += times * row[d]
-
-
-@njit(fastmath=FAST, forceinline=True)
-def _plus_product(target: Any, row: Any, other: Any, times: Any) -> None:
-    for d in range(len(target)):
-        target[d] += times * row[d] * other[d]
-
-
-@njit(fastmath=FAST, error_model="numpy")
-def _residuals(margins: Any, above: Any, count: int, rate: Any) -> float:
-    """The loss, sum of log(1 + e^f) of margins f that should be small; they become -rate * sigmoid(f).
-
-    e^-|f| is a power of two times a polynomial, which runs many at a time; the product of all 1 + e^-|f| needs one
-    logarithm.
-    """
-    low = one(0)
-    for q in range(count):
-        f = margins[q]
-        z = min(abs(f), one(STEEP)) * one(1.4426950408889634)
-        times = np.int32(z)
-        t = (z - one(times)) * one(0.6931471805599453)
-        e = one(1) - t * (one(1 / 7))
-        e = one(1) - t * one(1 / 6) * e
-        e = one(1) - t * one(1 / 5) * e
-        e = one(1) - t * one(1 / 4) * e
-        e = one(1) - t * one(1 / 3) * e
-        e = one(1) - t * one(1 / 2) * e
-        e = (one(1) - t * e) * _halved(times)
-        whole = one(1) + e
-        above[q] = whole
-        low += max(f, one(0))
-        near = one(1) / whole
-        margins[q] = -rate * (near if f > one(0) else one(1) - near)
-    product, total = 1.0, float(low)
-    for q in range(count):
-        product *= above[q]
-        if product > 1e250:
-            total += np.log(product)
-            product = 1.0
-    return total + np.log(product)
-
-
 @njit(forceinline=True)
 def _pairs(room: Any, m: int, n: int, labels: Any, rate: Any, dX: Any, dY: Any) -> float:
     """Every row of X asked about every row of Y: dX (m, D), dY (n, D), and the loss. labels (n,): 1 = it is real."""
     G, T = room.margins, room.turned
-    _products(room.X, m, room.Y, n, G)
+    products(room.X, m, room.Y, n, G)
     for i in range(m):
         for k in range(n):
             if labels[k]:
                 G[i * n + k] = -G[i * n + k]
-    loss = _residuals(G, room.above, m * n, rate)
+    loss = residuals(G, room.above, m * n, rate)
     for i in range(m):
         for k in range(n):
             if labels[k]:
                 G[i * n + k] = -G[i * n + k]
             T[k * m + i] = G[i * n + k]
     for i in range(m):
-        _mixed(G[i * n :], room.Y, n, dX[i])
+        mixed(G[i * n :], room.Y, n, dX[i])
     for k in range(n):
-        _mixed(T[k * m :], room.X, m, dY[k])
+        mixed(T[k * m :], room.X, m, dY[k])
     return loss
 
 
@@ -386,25 +259,25 @@ def _bags(
     X, Y, T = room.X, room.Y, room.turned
     others = n - m
     real, G = room.margins, room.margins[m:]
-    _products(X, m, Y[m:], others, G)
+    products(X, m, Y[m:], others, G)
     for i in range(m):
-        real[i] = -_dot(X[i], Y[i])
+        real[i] = -dot(X[i], Y[i])
         empty = highs[i] - lows[i] < 2  # a window without neighbours asks nothing
         if empty:
             real[i] = -one(STEEP)
         for k in range(others):
             if empty or outs[m + k] == outs[i]:
                 G[i * others + k] = -one(STEEP)
-    loss = _residuals(real, room.above, m, rate) + share * _residuals(G, room.above, m * others, rate * share)
+    loss = residuals(real, room.above, m, rate) + share * residuals(G, room.above, m * others, rate * share)
     for i in range(m):
         for k in range(others):
             T[k * m + i] = G[i * others + k]
-        _mixed(G[i * others :], Y[m:], others, dX[i])
-        _plus_times(dX[i], Y[i], -real[i])
-        _clear(dY[i])
-        _plus_times(dY[i], X[i], -real[i])
+        mixed(G[i * others :], Y[m:], others, dX[i])
+        plus_times(dX[i], Y[i], -real[i])
+        clear(dY[i])
+        plus_times(dY[i], X[i], -real[i])
     for k in range(others):
-        _mixed(T[k * m :], X, m, dY[m + k])
+        mixed(T[k * m :], X, m, dY[m + k])
     return loss
 
 
@@ -473,32 +346,32 @@ def _slot(job: Any, numbers: Any) -> Any:
 def _word_row(job: Any, rows: Any, word: int, target: Any) -> None:
     """The vector of a word: its row, or the mean of its subwords' rows."""
     if job.parts == 0:
-        _copy(target, rows.inputs[word])
+        copy(target, rows.inputs[word])
         return
     first, last = rows.parts[word], rows.parts[word + 1]
-    _clear(target)
+    clear(target)
     share = one(1) / one(last - first)
     for k in range(first, last):
-        _plus_times(target, rows.inputs[rows.pieces[k]], share)
+        plus_times(target, rows.inputs[rows.pieces[k]], share)
 
 
 @njit(error_model="numpy", forceinline=True)
 def _mean_row(job: Any, rows: Any, low: int, high: int, centre: int, target: Any, spare: Any) -> None:
     """The mean of a window's words but its centre, by position weighed."""
-    _clear(target)
+    clear(target)
     if high - low < 2:
         return
     for j in range(low, high):
         if j == centre:
             continue
         if job.parts == 0 and job.positions == 0:
-            _plus(target, rows.inputs[rows.words[j]])
+            plus(target, rows.inputs[rows.words[j]])
             continue
         _word_row(job, rows, rows.words[j], spare)
         if job.positions:
-            _plus_product(target, spare, rows.positions[_position(job.window, j - centre)], one(1))
+            plus_product(target, spare, rows.positions[_position(job.window, j - centre)], one(1))
         else:
-            _plus(target, spare)
+            plus(target, spare)
     share = one(1) / one(high - low - 1)
     for d in range(len(target)):
         target[d] *= share
@@ -516,7 +389,7 @@ def _work(job: Any, rows: Any, room: Any, unit: int, numbers: Any, rate: Any, dX
     n, centres, lows, highs, outs, labels = _slot(job, numbers)
     first, pairs = unit * job.group, 0
     for k in range(n):
-        _copy(room.Y[k], rows.outputs[outs[k]])
+        copy(room.Y[k], rows.outputs[outs[k]])
     if job.bags:
         for i in range(centres):
             _mean_row(job, rows, lows[i], highs[i], first + i, room.X[i], room.spare[0])
@@ -543,7 +416,7 @@ def _add(job: Any, rows: Any, unit: int, numbers: Any, dX: Any, dY: Any, spare: 
     n, centres, lows, highs, outs, _ = _slot(job, numbers)
     for k in range(n):
         if workers == 1 or outs[k] % workers == worker:
-            _plus(rows.outputs[outs[k]], dY[k])
+            plus(rows.outputs[outs[k]], dY[k])
     i = 0
     for c in range(centres):
         centre = unit * job.group + c
@@ -553,8 +426,8 @@ def _add(job: Any, rows: Any, unit: int, numbers: Any, dX: Any, dY: Any, spare: 
             row = dX[c] if job.bags else dX[i]
             i += 1
             if job.positions:
-                _clear(spare)
-                _plus_product(spare, row, rows.positions[_position(job.window, j - centre)], one(1))
+                clear(spare)
+                plus_product(spare, row, rows.positions[_position(job.window, j - centre)], one(1))
                 _add_word(job, rows, rows.words[j], spare, worker, workers)
             else:
                 _add_word(job, rows, rows.words[j], row, worker, workers)
@@ -564,12 +437,12 @@ def _add(job: Any, rows: Any, unit: int, numbers: Any, dX: Any, dY: Any, spare: 
 def _add_word(job: Any, rows: Any, word: int, row: Any, worker: int, workers: int) -> None:
     if job.parts == 0:
         if workers == 1 or word % workers == worker:
-            _plus(rows.inputs[word], row)
+            plus(rows.inputs[word], row)
         return
     for k in range(rows.parts[word], rows.parts[word + 1]):
         piece = rows.pieces[k]
         if workers == 1 or piece % workers == worker:
-            _plus(rows.inputs[piece], row)
+            plus(rows.inputs[piece], row)
 
 
 @njit(error_model="numpy", forceinline=True)
@@ -584,7 +457,7 @@ def _turn(
             place = _position(job.window, j - centre)
             if j != centre and (workers == 1 or place % workers == worker):
                 _word_row(job, rows, rows.words[j], spare)
-                _plus_product(target[place], spare, dX[c], one(PACE) / one(highs[c] - lows[c] - 1))
+                plus_product(target[place], spare, dX[c], one(PACE) / one(highs[c] - lows[c] - 1))
 
 
 # ------------------------------------------------------------------------------------------------------- a worker
@@ -681,8 +554,8 @@ def _turned(job: Any, worker: int, workers: int) -> None:
     """The positions' weights move."""
     rows = _rows(job)
     for place in range(worker, 2 * job.window, workers):
-        _plus(rows.positions[place], rows.moves[place])
-        _clear(rows.moves[place])
+        plus(rows.positions[place], rows.moves[place])
+        clear(rows.moves[place])
 
 
 @njit
