@@ -44,7 +44,9 @@ def test_a_tokenizer_that_pads_and_cuts_short_is_told_not_to():
     tokenizer.enable_padding(length=50)
     tokenizer.enable_truncation(2)
     other = tokenizer_of(tokenizer.to_str())
-    assert other.encode("the lowest of the low").tokens == tokenizer_of(trained()).encode("the lowest of the low").tokens
+    assert (
+        other.encode("the lowest of the low").tokens == tokenizer_of(trained()).encode("the lowest of the low").tokens
+    )
 
 
 def test_what_is_no_tokenizer_is_refused(tmp_path: Path):

@@ -37,8 +37,8 @@ def test_equal_texts_are_one_group_however_they_are_spaced():
 def test_notes_tell_copies_and_what_was_found_on_reading():
     codec = Texts().fit(FEW)
     assert Texts().notes(FEW, None, codec) == [
-        "1 of 4 texts is a copy of an earlier one; decet keeps copies on one side of its splits, a test set of your own "
-        "may not."
+        "1 of 4 texts is a copy of an earlier one; decet keeps copies on one side of its splits, a test set of your "
+        "own may not."
     ]
     told = Documents(["a", "a", "a", ""], remarks=["one file was odd."])
     notes = Texts().notes(told, None, Texts().fit(told))
@@ -50,7 +50,10 @@ def test_notes_tell_copies_and_what_was_found_on_reading():
 @pytest.mark.parametrize(
     ("said", "sentence"),
     [
-        ({"unit": "word"}, "unit must be one of 'words', 'characters', 'pieces'. Received: 'word'. Did you mean 'words'?"),
+        (
+            {"unit": "word"},
+            "unit must be one of 'words', 'characters', 'pieces'. Received: 'word'. Did you mean 'words'?",
+        ),
         ({"form": "NFD"}, "form must be one of 'NFC', 'NFKC'. Received: 'NFD'. Did you mean 'NFC'?"),
         ({"lower": 1}, "lower must be one of True, False. Received: 1."),
         ({"min_count": 0}, "min_count must be a whole number of at least 1. Received: 0."),
