@@ -26,7 +26,7 @@ WORKSHOPS = {
 }
 
 # errors <- tensors, settings <- contracts <- nn <- families; contracts <- data, training, artifact;
-# contracts, nn <- tasks; baselines stand by themselves;
+# contracts, nn <- tasks; baselines and ppmi stand by themselves;
 # all of these <- estimators <- referee, report <- cli. Data, families, tasks and training never import one another.
 NOUNS = {"errors", "tensors", "settings", "contracts"}
 BELOW: dict[str, set[str]] = {
@@ -41,6 +41,7 @@ BELOW: dict[str, set[str]] = {
     "training": NOUNS,
     "artifact": NOUNS,
     "baselines": NOUNS,
+    "ppmi": NOUNS,
 }
 BELOW["estimators"] = set(BELOW)
 BELOW["referee"] = BELOW["report"] = {*BELOW, "referee", "report"}
