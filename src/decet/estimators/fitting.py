@@ -110,7 +110,7 @@ class _Fit:
         self.before = None if call.start is None else _loaded(call.start)
 
     def run(self) -> None:
-        self.answer = self._fit_answer()
+        self.answer = fit_answer(self.asked, self.given.answers)
         self.asked.check(self.answer.spec)
         self.target = self.answer.encode(self.given.answers)
         self._check_metric()
@@ -146,14 +146,6 @@ class _Fit:
             shutil.rmtree(self.call.out / "checkpoint", ignore_errors=True)
 
     # ------------------------------------------------------------------------------------- answers and rows
-
-    def _fit_answer(self) -> LabelCodec | NumberCodec:
-        y = self.given.answers
-        if not isinstance(self.asked, Classify):
-            return fit_numbers(y)
-        codec = fit_labels(y, soft=_is_soft(y))
-        check_learnable(codec, y)
-        return codec
 
     def _check_metric(self) -> None:
         name = self.estimator.recipe.metric if self.estimator.recipe is not None else None
@@ -540,6 +532,15 @@ class _Fit:
             estimator.classes_ = classes[0] if len(classes) == 1 else classes
         if outcome.interrupted:
             warnings.warn("training was interrupted; the best weights so far are kept.", DataWarning, stacklevel=6)
+
+
+def fit_answer(asked: Any, y: Any) -> LabelCodec | NumberCodec:
+    """The codec of raw answers to this question. Raises BadInput where nothing can be learned from them."""
+    if not isinstance(asked, Classify):
+        return fit_numbers(y)
+    codec = fit_labels(y, soft=_is_soft(y))
+    check_learnable(codec, y)
+    return codec
 
 
 def _loaded(folder: Path) -> Any:

@@ -1,0 +1,1 @@
+def comparison_page(c): return str(c)
