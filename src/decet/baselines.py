@@ -21,6 +21,7 @@ Differs from the paper:
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -106,7 +107,7 @@ def text_baselines(cut: Callable[[str], list[str]]) -> dict[str, Any]:
 
     def terms(text: str) -> list[str]:
         found = words(text)
-        return found + [f"{one} {next_one}" for one, next_one in zip(found, found[1:], strict=False)]
+        return found + [" ".join(pair) for pair in pairwise(found)]
 
     weighed = TfidfVectorizer(analyzer=terms, sublinear_tf=True, max_features=TERMS, dtype=np.float32)
     return {

@@ -110,7 +110,9 @@ def compare(
     template = _template(estimator, seed)
     chosen = _families(template, families)
     _check_length(template, budget)
-    call = _Call(budget, groups, order, test, None if out is None else Path(out), resume, overwrite, show or Quiet(), command)
+    call = _Call(
+        budget, groups, order, test, None if out is None else Path(out), resume, overwrite, show or Quiet(), command
+    )
     with nullcontext() if call.out is None else artifact.lock(call.out):
         if call.out is not None:
             check_free_to_compare(call.out, resume=resume, overwrite=overwrite)
@@ -236,7 +238,12 @@ class _Match:
         )
         train, test = _with_every_class(parts.train, parts.test, labels, copies if groups is None else groups)
         self.train, self.test = (
-            Given(taken(self.given.rows, part), answers_taken(self.given.answers, part), self.given.source, self.given.targets)
+            Given(
+                taken(self.given.rows, part),
+                answers_taken(self.given.answers, part),
+                self.given.source,
+                self.given.targets,
+            )
             for part in (train, test)
         )
         self.groups = None if groups is None else np.asarray(groups)[train]
@@ -252,7 +259,9 @@ class _Match:
             return values
         names = list(getattr(self.given.rows, "columns", []))
         if values not in names:
-            raise BadInput(f"groups or order names the column {values!r}, which X does not have.{suggest(values, names)}")
+            raise BadInput(
+                f"groups or order names the column {values!r}, which X does not have.{suggest(values, names)}"
+            )
         return self.given.rows[values].to_numpy()
 
     def _copies(self) -> Array | None:
@@ -452,7 +461,7 @@ def _labels(answer: Any, answers: Any) -> Array | None:
         return None
     target = answer.encode(answers)
     if target.is_floating_point():
-        return target.argmax(1).numpy()  # type: ignore[no-any-return]
+        return target.argmax(1).numpy()
     return target[:, 0].numpy() if target.shape[1] == 1 else None
 
 

@@ -16,7 +16,7 @@ from decet import __version__
 from decet.errors import BadInput
 from decet.estimators.folders import COMPARISON
 from decet.referee.intervals import Interval
-from decet.referee.verdict import FAMILY, Result, duration_of
+from decet.referee.verdict import FAMILY, Result, duration_of, size_of
 from decet.training.checkpoint import write_whole
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ class Comparison:
 
     def rows(self) -> list[tuple[str, ...]]:
         """The table in words: a heading, then a line a contender."""
-        heading = ("", self.metric, "95 %", "behind", "fit", "one row", "MB")
+        heading = ("", self.metric, "95 %", "behind", "fit", "one row", "size")
         return [heading, *(_row(result) for result in self.results)]
 
     def to_dict(self) -> dict[str, Any]:
@@ -122,7 +122,9 @@ class Comparison:
             results = [_result(each) for each in told.pop("results")]
             return cls(**told, results=results, folder=folder)
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-            raise BadInput(f"{path} is no comparison that decet wrote ({error}). Start anew with --overwrite.") from error
+            raise BadInput(
+                f"{path} is no comparison that decet wrote ({error}). Start anew with --overwrite."
+            ) from error
 
 
 def versions() -> dict[str, str]:
@@ -139,8 +141,7 @@ def versions() -> dict[str, str]:
 
 
 def _result(told: dict[str, Any]) -> Result:
-    parts = {name: _interval(told.pop(name)) for name in ("score", "behind")}
-    return Result(**told, **parts)
+    return Result(**told | {name: _interval(told[name]) for name in ("score", "behind")})
 
 
 def _named(found: Interval | None) -> dict[str, float] | None:
@@ -169,24 +170,24 @@ def _row(result: Result) -> tuple[str, ...]:
         return (result.name, "failed", "", "", "", "", "")
     score, behind = result.score, result.behind
     if score is None or not result.is_defined:
-        return (result.name, "undefined", "", "", duration_of(result.seconds), _alone(result), _size(result))
+        return (
+            result.name,
+            "undefined",
+            "",
+            "",
+            duration_of(result.seconds),
+            duration_of(result.latency / 1e3),
+            size_of(result.megabytes),
+        )
     return (
         result.name,
         f"{score.value:.4f}",
         f"{score.low:.3f} to {score.high:.3f}",
         "" if behind is None or behind == (0, 0, 0) else f"{behind.value:.3f} ({behind.low:.3f} to {behind.high:.3f})",
         duration_of(result.seconds),
-        _alone(result),
-        _size(result),
+        duration_of(result.latency / 1e3),
+        size_of(result.megabytes),
     )
-
-
-def _alone(result: Result) -> str:
-    return f"{result.latency:.3g} ms"
-
-
-def _size(result: Result) -> str:
-    return f"{result.megabytes:.3g}"
 
 
 def _lines(rows: list[tuple[str, ...]]) -> list[str]:

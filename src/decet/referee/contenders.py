@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +28,7 @@ from decet.estimators.base import bulk_of
 from decet.estimators.reading import DataWarning, Given
 from decet.estimators.saved import load, to_files
 from decet.referee.verdict import BASELINE, FAMILY, FLOOR
+from decet.tensors import Sparse
 from decet.training.progress import Quiet, Show
 
 Array = NDArray[Any]
@@ -38,7 +39,7 @@ ALONE = 7  # rows asked alone, of which the middle one's time counts
 
 @dataclass
 class Terms:
-    """What a contender is fitted under, beside the rows. seconds: its share of the budget; None: as long as it takes."""
+    """What a contender is fitted under, beside the rows. seconds: its share of the budget; None: no limit."""
 
     groups: Any = None
     order: Any = None
@@ -67,10 +68,8 @@ class Contender(Protocol):
 class Network:
     """A family of the row, as an estimator."""
 
-    kind: ClassVar[str] = FAMILY
-
     def __init__(self, name: str, estimator: Any):
-        self.name, self.estimator = name, estimator
+        self.name, self.kind, self.estimator = name, FAMILY, estimator
         self.folder: Path | None = None
 
     @classmethod
@@ -221,7 +220,7 @@ def _beside_tables(inputs: Tables, rows: Any, numbers: bool, seed: int) -> Besid
 
     def encode(table: Any) -> Any:
         columns, slots = codec.encode(table)
-        if cells is not None:
+        if isinstance(columns, Sparse):
             return sparse.csr_matrix(
                 (columns.values.numpy(), columns.columns.numpy(), columns.offsets.numpy()),
                 shape=(len(columns), codec.spec.numbers),

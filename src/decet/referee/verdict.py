@@ -1,7 +1,7 @@
-"""What came out of a comparison, and the verdict in words: who is best, who cannot be told apart, whether it is worth it.
+"""What came out of a comparison, and the verdict in words: who is best, who is as good, whether a network is needed.
 
-Two contenders cannot be told apart where the 95 % interval of the difference of their scores, on the same resampled test
-items, holds 0.
+Two contenders cannot be told apart where the 95 % interval of the difference of their scores, on the same resampled
+test items, holds 0.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ def verdict(results: Sequence[Result], metric: str, test: int, interrupted: bool
         parts += _judged(known, next((r for r in results if r.kind == FLOOR), None), metric, test)
     if failed:
         parts.append(f"{_and(failed)} could not be fitted.")
-    return " ".join(parts)
+    return " ".join(part[:1].upper() + part[1:] for part in parts)
 
 
 def _judged(known: list[Result], floor: Result | None, metric: str, test: int) -> list[str]:
@@ -126,9 +126,8 @@ def _first(known: list[Result], equals: list[Result], metric: str, test: int) ->
 
 
 def _enough(baseline: Result) -> str:
-    return (
-        f"{baseline.name} is not deep and as good: it is enough here, and was fitted in {duration_of(baseline.seconds)}."
-    )
+    took = duration_of(baseline.seconds)
+    return f"{baseline.name} is not deep and as good: it is enough here, and was fitted in {took}."
 
 
 def _cheapest(results: Sequence[Result]) -> Result:
@@ -162,5 +161,12 @@ def _and(names: Sequence[str]) -> str:
 
 
 def duration_of(seconds: float) -> str:
-    """`0.03 s`, `4.2 s`, `42 s`, `3 min 20 s`."""
-    return f"{seconds:.2g} s" if seconds < 10 else duration(seconds)
+    """`0.3 ms`, `42 ms`, `4.2 s`, `42 s`, `3 min 20 s`."""
+    if seconds < 0.9995:
+        return f"{1e3 * seconds:.2g} ms" if seconds < 0.0995 else f"{1e3 * seconds:.0f} ms"
+    return f"{seconds:.1f} s" if seconds < 9.95 else duration(seconds)
+
+
+def size_of(megabytes: float) -> str:
+    """`0.3 kB`, `42 kB`, `4.2 MB`."""
+    return f"{megabytes:.3g} MB" if megabytes >= 0.1 else f"{1e3 * megabytes:.2g} kB"
