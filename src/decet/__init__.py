@@ -25,7 +25,9 @@ _HOMES = {
     "TableClassifier": "decet.estimators.catalog",
     "TableRegressor": "decet.estimators.catalog",
     "ImageClassifier": "decet.estimators.catalog",
+    "TextClassifier": "decet.estimators.catalog",
     "Tables": "decet.data.tables",
+    "Texts": "decet.data.texts",
     "Recipe": "decet.training.recipe",
     "load": "decet.estimators.saved",
     "verify": "decet.estimators.saved",
@@ -38,8 +40,9 @@ _HOMES = {
 if TYPE_CHECKING:
     from decet.data.images import Images
     from decet.data.tables import Tables
+    from decet.data.texts import Texts
     from decet.errors import BadInput, NotFitted, Unsupported
-    from decet.estimators.catalog import ImageClassifier, TableClassifier, TableRegressor
+    from decet.estimators.catalog import ImageClassifier, TableClassifier, TableRegressor, TextClassifier
     from decet.estimators.reading import DataWarning
     from decet.estimators.saved import load, verify
     from decet.families.cnn import CNN
@@ -60,6 +63,8 @@ __all__ = [
     "TableClassifier",
     "TableRegressor",
     "Tables",
+    "TextClassifier",
+    "Texts",
     "Unsupported",
     "load",
     "verify",

@@ -308,12 +308,12 @@ def test_kims_network_is_the_largest_answer_of_each_filter_over_the_text():
     tokens = torch.tensor([[3, 4, 5, 6, 7]])
     words, expected = body.stem.tokens(tokens)[0], []
     for branch in body.branches:
-        conv = branch.filters.conv
+        kernel = branch.in_features // 6
         for f in range(5):
             answers = []
-            for start in range(5 - conv.kernel_size[0] + 1):
-                window = words[start : start + conv.kernel_size[0]].T  # (D, k)
-                answers.append(float((conv.weight[f] * window).sum() + conv.bias[f]))
+            for start in range(5 - kernel + 1):
+                window = words[start : start + kernel].flatten()  # (k * D,)
+                answers.append(float((branch.weight[f] * window).sum() + branch.bias[f]))
             expected.append(max(0.0, *answers))
     features = body((tokens,))
     torch.testing.assert_close(features.pooled()[0, 0], torch.tensor(expected), atol=1e-5, rtol=1e-5)
@@ -325,8 +325,8 @@ def test_kims_network_is_the_largest_answer_of_each_filter_over_the_text():
 
 def test_kims_network_has_300_filters_of_3_4_and_5_words_unless_said_otherwise():
     body = CNN().encoder(TokenSpec(50))
-    shapes = [tuple(b.filters.conv.weight.shape) for b in body.branches]
-    assert shapes == [(100, 128, 3), (100, 128, 4), (100, 128, 5)]
+    shapes = [tuple(b.weight.shape) for b in body.branches]
+    assert shapes == [(100, 3 * 128), (100, 4 * 128), (100, 5 * 128)]
 
 
 # ---------------------------------------------------------------------------------------------------------- messages

@@ -1,4 +1,4 @@
-"""Where pictures lie: folders, zip files and IDX files; which of the files are pictures, and which class each has.
+"""Where pictures and texts lie: folders, zip files and IDX files; which of the files they are, and each one's class.
 
 A zip is never unpacked to disk. It is looked through before anything of it is read, and refused where a member would
 write outside of a folder, is locked or a link, or where it would unpack to more than pictures ever do.
@@ -34,27 +34,45 @@ SMALL = 1 << 24  # ... if it then has more bytes than this
 _IMAGES, _LABELS = 3, 1  # dimensions of IDX files
 _MOST_DEFLATED = 1_100  # times by which gzip can grow
 _HIDDEN = ("__macosx", "thumbs.db", "desktop.ini")
+_ABOUT = ("readme", "licence", "license", "copying")
+
+
+class NoPart(BadInput):
+    """A folder has no such official part."""
+
+
+class Sort(NamedTuple):
+    """What is looked for among files: its name, and how its files' names end."""
+
+    one: str
+    many: str
+    suffixes: tuple[str, ...]
+
+
+PICTURES = Sort("picture", "pictures", SUFFIXES)
 
 
 class Layout(NamedTuple):
-    """Pictures by their places, sorted; the class of each, or None where there are no class folders."""
+    """Files by their places, sorted; the class of each, or None where there are no class folders."""
 
     names: list[str]
     labels: list[str] | None
     remarks: list[str]
 
 
-def lay_out(files: Sequence[str], folders: Sequence[str], what: str, part: str | None = None) -> Layout:
-    """Which files are pictures, and the folder that names each one's class.
+def lay_out(
+    files: Sequence[str], folders: Sequence[str], what: str, part: str | None = None, sort: Sort = PICTURES
+) -> Layout:
+    """Which files are pictures (or of another `sort`), and the folder that names each one's class.
 
     files, folders: places below the root, with "/". A single folder around everything is looked into. Where the
     folders are official parts (train, val, test), `part` says which: "train" (None too), "validation", "test", "all".
-    Raises `BadInput` where there is no picture, or no such part.
+    Raises `BadInput` where there is no picture, `NoPart` where there is no such part.
     """
     shown = sorted(name for name in files if not _is_hidden(name))
-    names = [name for name in shown if name.lower().endswith(SUFFIXES)]
+    names = [name for name in shown if name.lower().endswith(sort.suffixes) and not _is_about(name)]
     if not names:
-        raise BadInput(f"{what} holds no pictures. {_told_instead(shown, what)}")
+        raise BadInput(f"{what} holds no {sort.many}. {_told_instead(shown, what, sort)}")
     root = _root(names)
     remarks = []
     tops = {name[len(root) :].split("/", 1)[0] for name in names if "/" in name[len(root) :]}
@@ -63,7 +81,7 @@ def lay_out(files: Sequence[str], folders: Sequence[str], what: str, part: str |
     has_parts = "train" in kinds and len(kinds) == len(tops) > 1
     if part not in (None, "train", "all") and not (has_parts and part in kinds):
         told = f"It has {listed(kinds)}." if has_parts else "It has no folders train and test."
-        raise BadInput(f"{what} has no official part {part!r}. {told}")
+        raise NoPart(f"{what} has no official part {part!r}. {told}")
     roots = [root]
     if has_parts:
         chosen = [name for name in kinds if part in (name, "all")] or ["train"]
@@ -78,16 +96,16 @@ def lay_out(files: Sequence[str], folders: Sequence[str], what: str, part: str |
         kept += classed or inside
         labels += [name[len(place) :].split("/", 1)[0] for name in classed]
     if beside:
-        are = "1 picture lies" if beside == 1 else f"{beside:,} pictures lie"
+        are = f"1 {sort.one} lies" if beside == 1 else f"{beside:,} {sort.many} lie"
         remarks.append(f"{are} beside the class folders of {what}, without a class, and {_were(beside)} left out.")
     empty = [p for place in roots for p in _empty(folders, kept, place)] if labels else []
     if empty:
         are = "1 class folder holds" if len(empty) == 1 else f"{len(empty):,} class folders hold"
-        remarks.append(f"{are} no picture and {_were(len(empty))} left out: {listed(map(repr, empty))}.")
+        remarks.append(f"{are} no {sort.one} and {_were(len(empty))} left out: {listed(map(repr, empty))}.")
     known, looked = set(names), tuple(roots) if has_parts else ""
     other = [name for name in files if name.startswith(looked) and name not in known]
     if other:
-        are = "1 file that is no picture" if len(other) == 1 else f"{len(other):,} files that are no pictures"
+        are = f"1 file that is no {sort.one}" if len(other) == 1 else f"{len(other):,} files that are no {sort.many}"
         remarks.append(f"{are} {_were(len(other))} left out: {listed(sorted(PurePosixPath(n).name for n in other))}.")
     return Layout(kept, labels or None, remarks)
 
@@ -98,6 +116,11 @@ def _were(count: int) -> str:
 
 def _is_hidden(name: str) -> bool:
     return any(part.startswith(".") or part.lower() in _HIDDEN for part in name.split("/"))
+
+
+def _is_about(name: str) -> bool:
+    """Whether a file tells about the others."""
+    return PurePosixPath(name).name.lower().split(".")[0] in _ABOUT
 
 
 def _root(names: Sequence[str]) -> str:
@@ -112,19 +135,18 @@ def _root(names: Sequence[str]) -> str:
 
 
 def _empty(folders: Sequence[str], names: Sequence[str], root: str) -> list[str]:
-    """Class folders below `root` that hold none of the pictures."""
+    """Class folders below `root` that hold none of the files."""
     full = {name[len(root) :].split("/", 1)[0] for name in names if name.startswith(root)}
     tops = {f[len(root) :].strip("/").split("/", 1)[0] for f in folders if f.startswith(root) and not _is_hidden(f)}
     return sorted(tops - full - {""})
 
 
-def _told_instead(shown: Sequence[str], what: str) -> str:
+def _told_instead(shown: Sequence[str], what: str, sort: Sort) -> str:
     idx = [name for name in shown if "idx3" in name]
-    if idx:
+    if idx and sort is PICTURES:
         return f"It has IDX files: give the path of one, as {what}/{idx[-1]}."
-    if not shown:
-        return f"It is empty; pictures are files such as {listed(SUFFIXES, 5)}."
-    return f"It has {listed(shown, 3)}; pictures are files such as {listed(SUFFIXES, 5)}."
+    has = f"has {listed(shown, 3)}" if shown else "is empty"
+    return f"It {has}; {sort.many} are files such as {listed(sort.suffixes, 5)}."
 
 
 def walk(folder: Path) -> tuple[list[str], list[str]]:

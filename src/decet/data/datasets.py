@@ -74,8 +74,8 @@ class Loaded:
     """A set in memory. `splits` holds the row positions of each official part, or None where there are none."""
 
     name: str
-    X: Any  # a DataFrame, or Pictures
-    y: pd.Series
+    X: Any  # a DataFrame, Pictures, Documents, or Passages
+    y: pd.Series | None  # None where nothing is to be learned of them, as of a corpus
     target: str
     splits: dict[str, np.ndarray] | None
     description: str
@@ -99,7 +99,8 @@ def load(name: str, split: str | None = None, *, progress: Progress | None = Non
         rows = splits[split]
         X, y, splits = X.take(rows), y.iloc[rows].reset_index(drop=True), None
         X = X.reset_index(drop=True) if hasattr(X, "reset_index") else X
-    return Loaded(name, X, y, str(y.name), splits, f"{dataset.title}: {dataset.rows}", dataset)
+    target = "" if y is None else str(y.name)
+    return Loaded(name, X, y, target, splits, f"{dataset.title}: {dataset.rows}", dataset)
 
 
 def names() -> list[str]:
@@ -315,11 +316,69 @@ def _folders_of_classes(dataset: Dataset, progress: Progress | None) -> tuple[An
     return pictures, pd.Series(labels, name=dataset.target, dtype="str"), splits
 
 
+def _text_folders(dataset: Dataset, progress: Progress | None) -> tuple[Any, pd.Series, None]:
+    """A zip of CLASS/NAME.txt, in UTF-8 but for a few files."""
+    import pandas as pd
+
+    from decet.data.documents import read_documents
+
+    path = locate(dataset, dataset.files[0], progress=progress)
+    documents, labels = read_documents(path, encoding="utf-8,cp1252")
+    return documents, pd.Series(labels, name=dataset.target, dtype="str"), None
+
+
+def _rt_polarity(dataset: Dataset, progress: Progress | None) -> tuple[Any, pd.Series, None]:
+    """A sentence a line: the positive ones, then the negative ones."""
+    import numpy as np
+    import pandas as pd
+
+    from decet.data.documents import Documents, read_documents
+
+    parts = [read_documents(locate(dataset, file, progress=progress))[0].texts for file in dataset.files]
+    labels = np.repeat(["positive", "negative"], [len(part) for part in parts])
+    return Documents([*parts[0], *parts[1]]), pd.Series(labels, name=dataset.target, dtype="str"), None
+
+
+def _text_table(dataset: Dataset, progress: Progress | None) -> tuple[Any, pd.Series, None]:
+    """A table of one column of texts beside the target."""
+    from decet.data.documents import read_documents
+    from decet.data.frames import pop_target, read_table
+
+    frame, y = pop_target(read_table(locate(dataset, dataset.files[0], progress=progress)), str(dataset.target))
+    return read_documents(frame.iloc[:, 0])[0], y, None
+
+
+def _thucnews(dataset: Dataset, progress: Progress | None) -> tuple[Any, pd.Series, dict[str, np.ndarray]]:
+    """Headlines and numbers of topics, train (what its home calls dev), then test; and the topics' names."""
+    import numpy as np
+    import pandas as pd
+
+    from decet.data.documents import Documents, read_documents
+
+    train, test, names = (read_documents(locate(dataset, f, progress=progress))[0].texts for f in dataset.files)
+    texts, numbers = zip(*(line.rsplit("\t", 1) for line in (*train, *test)), strict=True)
+    y = pd.Series([names[int(number)] for number in numbers], name=dataset.target, dtype="str")
+    rows = np.arange(len(y))
+    return Documents(texts), y, dict(zip(("train", "test"), np.split(rows, [len(train)]), strict=True))
+
+
+def _passages(dataset: Dataset, progress: Progress | None) -> tuple[Any, None, None]:
+    """Plain texts, a sentence or document a line, as a stream; of word tests the corpus that stands last."""
+    from decet.data.passages import passages_of
+
+    return passages_of([locate(dataset, file, progress=progress) for file in dataset.files][-1]), None, None
+
+
 _READERS: dict[str, Callable[..., tuple[Any, Any, Any]]] = {
     "adult": _adult,
     "bundled": _bundled,
     "mnist": _mnist,
     "folders": _folders_of_classes,
+    "text-folders": _text_folders,
+    "rt-polarity": _rt_polarity,
+    "text-table": _text_table,
+    "thucnews": _thucnews,
+    "passages": _passages,
 }
 
 

@@ -70,8 +70,11 @@ class Images:
         found.settled[self] = way
         return found, kept
 
-    def fit(self, pictures: Pictures, rows: np.ndarray | None = None) -> ImageCodec:
-        """Learn means, spreads and patches from the training pictures (`rows`, positions; None = all)."""
+    def fit(self, pictures: Pictures, rows: np.ndarray | None = None, reads: Sequence[type] = ()) -> ImageCodec:
+        """Learn means, spreads and patches from the training pictures (`rows`, positions; None = all).
+
+        reads: the specs that the family reads, which decides nothing here: pictures have one view.
+        """
         return ImageCodec.learn(self, pictures, None if rows is None else np.asarray(rows))
 
     def groups(self, pictures: Pictures) -> np.ndarray:

@@ -8,14 +8,17 @@ in the encoding said is refused, with the file, the line and the byte.
 from __future__ import annotations
 
 import codecs
+import gzip
 import io
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from functools import partial
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from decet.data.files import FAULTS, near, suffix_of, unpacked, unreadable
 from decet.errors import BadInput, Unsupported, listed, suggest
+
+if TYPE_CHECKING:
+    from decet.data.archives import Member
 
 PIECE = 1 << 20  # bytes read at a time
 LONGEST = 1 << 24  # characters of a line that is not cut
@@ -56,7 +59,7 @@ def passages_of(X: Any, column: str | None = None, encoding: str | None = None) 
     """
     if isinstance(X, Passages):
         return X
-    encodings = _encodings(encoding)
+    encodings = encodings_of(encoding)
     if isinstance(X, (str, Path)):
         return _from_path(Path(X).expanduser(), str(X), column, encodings)
     if hasattr(X, "columns") or hasattr(X, "__dataframe__"):
@@ -67,14 +70,15 @@ def passages_of(X: Any, column: str | None = None, encoding: str | None = None) 
             "Pass a list, a path, or an object whose __iter__ starts afresh."
         )
     if isinstance(X, Iterable) and not isinstance(X, (bytes, bytearray, Mapping, set, frozenset)):
-        return Passages("texts", 0, lambda findings: _joined(_checked(X)))
+        return Passages("texts", 0, lambda findings: _joined(checked(X)))
     raise Unsupported(f"texts must be a path, a list of texts or an iterable. Received: {type(X).__name__}.")
 
 
 # ------------------------------------------------------------------------------------------------------- from memory
 
 
-def _checked(texts: Iterable[Any]) -> Iterator[str]:
+def checked(texts: Iterable[Any]) -> Iterator[str]:
+    """Each text as a str: words given as a list are joined, what is missing is empty. Raises BadInput for other kinds."""
     for number, text in enumerate(texts):
         if isinstance(text, str):
             yield text
@@ -104,7 +108,7 @@ def _from_table(source: Any, name: str, column: str | None) -> Passages:
 
     table = read_table(source)
     chosen = text_column(table, name, column)
-    return Passages(name, 0, lambda findings: _joined(_checked(table[chosen])))
+    return Passages(name, 0, lambda findings: _joined(checked(table[chosen])))
 
 
 def text_column(frame: Any, name: str, column: str | None) -> str:
@@ -123,7 +127,8 @@ def text_column(frame: Any, name: str, column: str | None) -> str:
 # --------------------------------------------------------------------------------------------------------- from files
 
 
-def _encodings(said: str | None) -> tuple[str, ...]:
+def encodings_of(said: str | None) -> tuple[str, ...]:
+    """The names in "utf-8,cp1252"; None: utf-8. Raises BadInput for a name that is not known."""
     names = tuple(part.strip() for part in (said or "utf-8").split(",") if part.strip())
     for name in names:
         try:
@@ -141,20 +146,29 @@ def _from_path(path: Path, source: str, column: str | None, encodings: Sequence[
         if not files:
             raise BadInput(f"the folder {source!r} holds no text files ({listed(TEXTS)}, each also .gz).")
         size = sum(p.stat().st_size for p in files)
-        return Passages(source, size, lambda findings: _walk([_file(p) for p in files], encodings, findings))
+        return Passages(source, size, lambda findings: _walk([file_of(p) for p in files], encodings, findings))
     suffix = suffix_of(path.name)
     if suffix == ".zip":
         return _from_zip(path, source, encodings)
     if suffix in TABLES:
         return _from_table(source, repr(source), column)
-    return Passages(source, path.stat().st_size, lambda findings: _walk([_file(path)], encodings, findings))
+    return Passages(source, path.stat().st_size, lambda findings: _walk([file_of(path)], encodings, findings))
+
+
+def lines_of(file: BinaryIO, encoding: str | None = None) -> Passages:
+    """The lines of a file that can be read once, as standard input; all of it is kept."""
+    raw = file.read()
+    files = [("standard input", lambda: cast(BinaryIO, io.BytesIO(raw)))]
+    encodings = encodings_of(encoding)
+    return Passages("standard input", len(raw), lambda findings: _walk(files, encodings, findings))
 
 
 def _is_text(name: str) -> bool:
     return not Path(name).name.startswith(".") and suffix_of(name) in TEXTS
 
 
-def _file(path: Path) -> File:
+def file_of(path: Path) -> File:
+    """A file by its path."""
     return str(path), lambda: unpacked(path)
 
 
@@ -162,13 +176,41 @@ def _walk(files: Sequence[File], encodings: Sequence[str], findings: list[str]) 
     """The pieces of files one after the other, each in the first of the encodings that it is in."""
     others: dict[str, list[str]] = {}
     for name, opened in files:
-        encoding = next((e for e in encodings[:-1] if _is_in(opened, name, e)), encodings[-1])
-        if encoding != encodings[0]:
-            others.setdefault(encoding, []).append(Path(name).name)
-        yield from _lines(opened, name, encoding)
+        yield from _lines(opened, name, _encoding_of(opened, name, encodings, others))
+    findings += _told_others(encodings[0], others)
+
+
+def whole_texts(files: Sequence[File], encodings: Sequence[str], findings: list[str]) -> list[str]:
+    """The text of each file, each in the first of the encodings that it is in; `findings` tells which are in another.
+
+    Raises BadInput where a file is in none of them, or no text.
+    """
+    others: dict[str, list[str]] = {}
+    texts = ["".join(_lines(opened, name, _encoding_of(opened, name, encodings, others))) for name, opened in files]
+    findings += _told_others(encodings[0], others)
+    return texts
+
+
+def _encoding_of(
+    opened: Callable[[], BinaryIO], name: str, encodings: Sequence[str], others: dict[str, list[str]]
+) -> str:
+    """The first of the encodings that a file is in; noted in `others` where that is not the very first."""
+    encoding = next((e for e in encodings[:-1] if _is_in(opened, name, e)), encodings[-1])
+    if encoding != encodings[0]:
+        others.setdefault(encoding, []).append(name)
+    return encoding
+
+
+def _told_others(first: str, others: Mapping[str, Sequence[str]]) -> list[str]:
+    told = []
     for encoding, names in others.items():
         are = "file is" if len(names) == 1 else "files are"
-        findings.append(f"{len(names):,} {are} not in {encodings[0]} and read as {encoding}: {listed(names, 3)}.")
+        told.append(f"{len(names):,} {are} not in {first} and read as {encoding}: {listed(map(_base, names), 3)}.")
+    return told
+
+
+def _base(name: str) -> str:
+    return Path(name).name
 
 
 def _is_in(opened: Callable[[], BinaryIO], source: str, encoding: str) -> bool:
@@ -243,20 +285,27 @@ def _fits(raw: bytes, encoding: str) -> bool:
 
 def _from_zip(path: Path, source: str, encodings: Sequence[str]) -> Passages:
     """The text files of a zip file, in order of their names."""
-    from decet.data.archives import member_bytes, members_of
-    from decet.data.decoding import Unreadable
+    from decet.data.archives import members_of
 
     members, _ = members_of(path)
     names = sorted(name for name in members if _is_text(name))
     if not names:
         raise BadInput(f"{source!r} holds no text files ({listed(TEXTS)}).")
+    files = [zipped(path, members[name]) for name in names]
+    return Passages(source, path.stat().st_size, lambda findings: _walk(files, encodings, findings))
 
-    def unzipped(name: str) -> BinaryIO:
+
+def zipped(path: Path, member: Member) -> File:
+    """A file by its place in a zip."""
+    from decet.data.archives import member_bytes
+    from decet.data.decoding import Unreadable
+
+    def opened() -> BinaryIO:
         try:
             with path.open("rb") as archive:
-                return io.BytesIO(member_bytes(archive, members[name]))
+                raw = io.BytesIO(member_bytes(archive, member))
         except Unreadable as error:
-            raise BadInput(f"{name!r} in {source!r} cannot be read: {error}.") from error
+            raise BadInput(f"{member.name!r} in {str(path)!r} cannot be read: {error}.") from error
+        return cast(BinaryIO, gzip.open(raw)) if member.name.lower().endswith(".gz") else raw
 
-    files = [(f"{source}: {name}", partial(unzipped, name)) for name in names]
-    return Passages(source, path.stat().st_size, lambda findings: _walk(files, encodings, findings))
+    return f"{path}: {member.name}", opened

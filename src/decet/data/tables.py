@@ -81,8 +81,11 @@ class Tables:
         if twice:
             raise BadInput(f"column {twice[0]!r} is said to be of two kinds. Name it once.")
 
-    def fit(self, frame: Any, rows: np.ndarray | None = None) -> TableCodec:
-        """Learn kinds, scales and vocabularies from the training rows (`rows`, positions; None = all)."""
+    def fit(self, frame: Any, rows: np.ndarray | None = None, reads: Sequence[type] = ()) -> TableCodec:
+        """Learn kinds, scales and vocabularies from the training rows (`rows`, positions; None = all).
+
+        reads: the specs that the family reads, which decides nothing here: tables have one view.
+        """
         frame = _as_table(frame)
         rows = None if rows is None else np.asarray(rows)
         if sparse.issparse(frame):

@@ -22,7 +22,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 from sklearn.exceptions import NotFittedError
 from sklearn.metrics import accuracy_score, r2_score
 
-from decet.contracts import Family, ImageSpec, Learner
+from decet.contracts import Family, ImageSpec, Learner, TokenSpec
 from decet.data.resident import moved, padded, taken
 from decet.data.tables import Tables
 from decet.errors import BadInput, NotFitted, Unsupported, listed, suggest
@@ -39,6 +39,7 @@ PARTS = ("family", "inputs", "recipe")  # settings that are dataclasses of their
 CHUNK = 32  # rows a forward pass of predict: fixed, so that an answer does not depend on its neighbours
 BULK = 1024  # rows a forward pass where only metrics matter, at most
 BULK_NUMBERS = 786_432  # and numbers that enter it
+WIDTH = 128  # numbers that a word of a text becomes, more or less
 BLOCK = 1024  # rows that are read at a time
 
 
@@ -103,7 +104,8 @@ class Estimator(BaseEstimator):
     ) -> Self:
         """Train on rows X with answers y.
 
-        X: an array, sparse array, data frame, list of rows, a path to a table, or the name of a public set.
+        X: an array, sparse array, data frame, list of rows, a path to a table, or the name of a public set; of pictures
+            and texts also a folder or .zip of class folders; of texts a list.
         y: the answers, or the name(s) of the target column(s) of X; None for a public set.
         validation: (X, y) that choose the best epoch; by default rows are set aside (above 5,000 rows 10 %, and
             10 % more for calibration), or below that epochs are chosen by 5-fold cross-fitting.
@@ -514,8 +516,14 @@ def emptied(record: dict[str, Any]) -> dict[str, Any]:
 
 
 def bulk_of(spec: Any) -> int:
-    """Rows a forward pass where only metrics matter: fewer of large pictures."""
-    numbers = spec.channels * spec.height * spec.width * (spec.frames or 1) if isinstance(spec, ImageSpec) else 1
+    """Rows a forward pass where only metrics matter: fewer of large pictures and long texts."""
+    match spec:
+        case ImageSpec():
+            numbers = spec.channels * spec.height * spec.width * (spec.frames or 1)
+        case TokenSpec():
+            numbers = (spec.length or 1) * WIDTH
+        case _:
+            numbers = 1
     return max(16, min(BULK, BULK_NUMBERS // numbers))
 
 

@@ -11,10 +11,11 @@ import math
 from dataclasses import replace
 from typing import Any, ClassVar
 
-from decet.contracts import ImageSpec, TableSpec
+from decet.contracts import ImageSpec, TableSpec, TokenSpec
 from decet.data.images import Images
+from decet.data.texts import Texts
 from decet.estimators.base import Advice, Cell, Classifies, Estimator, Regresses
-from decet.estimators.reading import PictureReader
+from decet.estimators.reading import PictureReader, TextReader
 from decet.families.cnn import CNN
 from decet.families.dnn import DNN
 from decet.families.resnet import ResNet
@@ -112,6 +113,24 @@ def _dnn_on_pictures(spec: ImageSpec, rows: int, budget: float | None) -> Advice
     family = DNN(width=512, depth=3, dropout=0.2, norm="batch")
     recipe = Recipe(epochs=epochs, batch=min(batch, 256), lr=2e-3, weight_decay=0.05, schedule="one-cycle", warmup=0.1)
     return Advice(family, joined(recipe, _varied(spec)), _asks(spec))
+
+
+def _cnn_on_texts(spec: TokenSpec, rows: int, budget: float | None) -> Advice:
+    """Kim (1408.5882)."""
+    family = CNN(channels=(100,), width=128, dropout=0.5)
+    return Advice(family, Recipe(epochs=12, batch=64, lr=1e-3, average=0.99))
+
+
+def _resnet_on_texts(spec: TokenSpec, rows: int, budget: float | None) -> Advice:
+    """One-dimensional residual blocks over embedded words."""
+    family = ResNet(width=64, blocks=(1, 1, 1), dropout=0.5)
+    return Advice(family, Recipe(epochs=12, batch=64, lr=1e-3, average=0.99))
+
+
+def _dnn_on_texts(spec: TableSpec, rows: int, budget: float | None) -> Advice:
+    """A hashed bag of words and pairs, one narrow hidden layer (as fastText's classifier, 1607.01759)."""
+    family = DNN(width=64, depth=1, dropout=0.5, embedding="none")
+    return Advice(family, Recipe(epochs=12, batch=64, lr=1e-3, average=0.99))
 
 
 class TableClassifier(Classifies):
@@ -214,7 +233,45 @@ class ImageClassifier(Classifies):
         self.device = device
 
 
-ESTIMATORS: tuple[type[Estimator], ...] = (TableClassifier, TableRegressor, ImageClassifier)
+class TextClassifier(Classifies):
+    """Which class does each text belong to? Labels, label sets, or several columns of labels.
+
+    family: the network's settings (CNN by default).
+    label_smoothing, class_weight, threshold: see `decet.tasks.classify.Classify`.
+    recipe: how to train. inputs: how texts are read. seed: of every random draw. device: "auto", "cpu", "cuda".
+    """
+
+    kind = Texts
+    reader = TextReader()
+    row: ClassVar[tuple[Cell, ...]] = (
+        Cell(CNN, _cnn_on_texts),
+        Cell(ResNet, _resnet_on_texts),
+        Cell(DNN, _dnn_on_texts),
+    )
+
+    def __init__(
+        self,
+        family: CNN | ResNet | DNN | None = None,
+        *,
+        label_smoothing: float | None = None,
+        class_weight: Any = None,
+        threshold: float | None = None,
+        recipe: Recipe | None = None,
+        inputs: Any = None,
+        seed: int = 0,
+        device: str = "auto",
+    ):
+        self.family = family
+        self.label_smoothing = label_smoothing
+        self.class_weight = class_weight
+        self.threshold = threshold
+        self.recipe = recipe
+        self.inputs = inputs
+        self.seed = seed
+        self.device = device
+
+
+ESTIMATORS: tuple[type[Estimator], ...] = (TableClassifier, TableRegressor, ImageClassifier, TextClassifier)
 FAMILIES: tuple[type, ...] = (DNN, CNN, ResNet)
 
 PLAN: dict[str, tuple[str, str, str]] = {  # estimator -> data, answer, families (default first)

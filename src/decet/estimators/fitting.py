@@ -197,10 +197,11 @@ class _Fit:
         """Values one a row: given as such, or as the name of a column."""
         if not isinstance(values, str):
             return values
-        names = list(getattr(self.given.rows, "columns", []))
+        table = self.given.rows if self.given.beside is None else self.given.beside
+        names = list(getattr(table, "columns", []))
         if values not in names:
             raise BadInput(f"{what} names the column {values!r}, which X does not have.{suggest(values, names)}")
-        return self.given.rows[values]
+        return table[values]
 
     def _inputs(self) -> Any:
         return self.estimator.inputs if self.estimator.inputs is not None else self.estimator.kind()
@@ -229,8 +230,12 @@ class _Fit:
         enough = self.count >= FEWEST and several
         return enough and (self.groups is None or len(np.unique(self.groups)) >= FOLDS)
 
+    def _encoding(self, rows: Array | None) -> Any:
+        """A codec learned from these rows, None = all, of the view that the family reads."""
+        return self._inputs().fit(self.given.rows, rows, self.cell.family.reads)  # type: ignore[attr-defined]
+
     def _data_notes(self, rows: Array) -> None:
-        self.codec = self._inputs().fit(self.given.rows, None if len(rows) == self.count else rows)
+        self.codec = self._encoding(None if len(rows) == self.count else rows)
         self.encoded = self.codec.encode(self.given.rows)
         self.notes += self._inputs().notes(self.given.rows, self.given.answers, self.codec, self.copies)
         for note in self.notes:
@@ -417,7 +422,7 @@ class _Fit:
         self, number: int, rows: Array, held: Array, weight: Array | None
     ) -> tuple[list[float], list[Array], Choice | None]:
         """Score and held-out answers after each epoch of one fold; where it is interrupted, its network."""
-        codec = self._inputs().fit(self.given.rows, rows)
+        codec = self._encoding(rows)
         inputs = codec.encode(self.given.rows)
         learner, family, recipe = self._learner(codec, self.count, self.seed + number + 1)
         recipe = replace(recipe, patience=0)

@@ -1,4 +1,4 @@
-"""From what a user passes to raw rows and raw answers: tables, and pictures.
+"""From what a user passes to raw rows and raw answers: tables, pictures and texts.
 
 An estimator names the reader of its kind of data: `given` for X and y of any verb, `pair` for validation data.
 """
@@ -15,8 +15,12 @@ import numpy as np
 from scipy import sparse
 from sklearn.utils.validation import validate_data
 
+from decet.data.archives import NoPart
 from decet.data.datasets import Loaded
+from decet.data.documents import read_documents
+from decet.data.files import suffix_of
 from decet.data.frames import names_columns, pop_target, read_table
+from decet.data.passages import TABLES, text_column
 from decet.errors import BadInput, listed, suggest
 
 
@@ -26,12 +30,20 @@ class DataWarning(UserWarning):
 
 @dataclass
 class Given:
-    """What a call was given: raw rows, their raw answers, where they came from, the names of the answers' columns."""
+    """What a call was given.
+
+    rows     raw rows
+    answers  their raw answers, None where there are none
+    source   where they came from
+    targets  the names of the answers' columns
+    beside   the table they are a column of, where groups and times may stand; None: the rows themselves
+    """
 
     rows: Any
     answers: Any
     source: str = ""
     targets: tuple[str, ...] = ()
+    beside: Any = None
 
 
 class Reader(Protocol):
@@ -88,18 +100,11 @@ class PictureReader:
 
         source = str(X) if isinstance(X, (str, Path)) else "arrays"
         if isinstance(X, str) and datasets.means_set(X):
-            X = datasets.load(X)
-            if reset and X.splits is not None:  # the official test pictures are for evaluate
-                rows = X.splits["train"]
-                X = replace(X, X=X.X.take(rows), y=X.y.iloc[rows], splits=None)
+            X = _of_set(X, reset)
         elif isinstance(X, str) and not Path(X).exists() and "." not in X and "/" not in X:
             raise BadInput(f"no such path or public set: {X!r}.{suggest(X, datasets.names())}")
         if isinstance(X, Loaded):
-            if X.dataset.kind != "images":
-                holds = X.dataset.kind.removesuffix("s") + "s"
-                raise BadInput(
-                    f"the public set {X.name!r} holds {holds}, and {type(estimator).__name__} takes pictures."
-                )
+            _check_kind(estimator, X, "images", "pictures")
             pictures, answers, target, source = X.X, X.y if y is None else y, X.target, X.name
         else:
             clips = bool((estimator.inputs or estimator.kind()).frames)
@@ -139,6 +144,127 @@ def _tested(X: Any, y: Any, clips: bool) -> tuple[Any, Any, str]:
     return read_pictures(X, y, clips=clips)
 
 
+class TextReader:
+    """Texts: lists and columns of them, tables, folders of classes, zip files, files with a text a line, public sets."""
+
+    def given(self, estimator: Any, X: Any, y: Any, reset: bool) -> Given:
+        """Texts and their raw answers. `reset` (fit): remember the column, and answers must be there."""
+        from decet.data import datasets
+
+        if isinstance(X, str) and datasets.means_set(X):
+            X = _of_set(X, reset)
+        if isinstance(X, Loaded):
+            _check_kind(estimator, X, "texts", "texts")
+            found = Given(*_documents(estimator, X.X, X.y if y is None else y), X.name, (X.target,) if X.target else ())
+        elif _is_table(X, reset):
+            return self._of_table(estimator, X, y, reset)
+        else:
+            if isinstance(X, (str, Path)):
+                _check_there(X)
+            found = Given(*_documents(estimator, X, y, reset), str(X) if isinstance(X, (str, Path)) else "a list")
+        return self._checked(estimator, found, None, reset)
+
+    def pair(self, estimator: Any, validation: Any, targets: tuple[str, ...]) -> Given:
+        """Validation data: (X, y), or whatever holds its answers, as a folder of class folders or a table does."""
+        tells = isinstance(validation, tuple) and len(validation) == 2
+        X, y = validation if tells else (validation, None)
+        if y is None and targets and _is_table(X, True):
+            y = list(targets) if len(targets) > 1 else targets[0]
+        given = self.given(estimator, X, y, reset=False)
+        if given.answers is None:
+            raise BadInput("validation must be (X, y), or texts that have answers, as a folder of class folders.")
+        return given
+
+    def _of_table(self, estimator: Any, X: Any, y: Any, reset: bool) -> Given:
+        name = str(X) if isinstance(X, (str, Path)) else "the data frame"
+        whole = frame = read_table(X)
+        targets: tuple[str, ...] = ()
+        if names_columns(y, frame):
+            targets = tuple(map(str, [y] if isinstance(y, str) else y))
+            frame, y = pop_target(frame, y)
+        elif y is None and not reset:
+            frame, y, targets = _without_target(estimator, frame)
+        elif y is None:
+            raise BadInput(
+                f"which column of {name} is the target? Say y=... (--target). Columns: {listed(frame.columns)}."
+            )
+        said = (estimator.inputs or estimator.kind()).column
+        if said is None and not reset and hasattr(estimator, "feature_names_in_"):
+            said = str(estimator.feature_names_in_[0])
+        column = text_column(frame, name, said)
+        documents, _ = read_documents(frame[column])
+        return self._checked(estimator, Given(documents, y, name, targets, whole), column, reset)
+
+    def _checked(self, estimator: Any, given: Given, column: str | None, reset: bool) -> Given:
+        name, count = type(estimator).__name__, len(given.rows)
+        if reset and given.answers is None:
+            raise BadInput(
+                f"{name} needs an answer for each text: a folder of class folders (reviews/good/1.txt), a table of "
+                "texts and labels, or y."
+            )
+        if given.answers is not None and not hasattr(given.answers, "__len__"):
+            given.answers = np.asarray(given.answers)
+        if given.answers is not None and len(given.answers) != count:
+            raise BadInput(f"there are {count:,} texts but y has {len(given.answers):,} answers.")
+        if reset:
+            estimator.n_features_in_ = 1
+            vars(estimator).pop("feature_names_in_", None)
+            if column is not None:
+                estimator.feature_names_in_ = np.array([column], dtype=object)
+        return given
+
+
+def _is_table(X: Any, reset: bool) -> bool:
+    """Whether X is a table, and not texts themselves."""
+    if isinstance(X, (str, Path)):
+        return suffix_of(str(X)) in TABLES or (str(X) == "-" and reset)
+    return (_columns_of(X) is not None) or _is_named(X)
+
+
+def _check_there(X: str | Path) -> None:
+    """Refuse a path that leads nowhere, and a text that stands where a path is meant."""
+    from decet.data import datasets
+
+    try:
+        there = str(X) == "-" or Path(X).expanduser().exists()
+    except (OSError, ValueError):  # too long for a name, or with a zero byte
+        there = False
+    if not there and isinstance(X, str):
+        shown, near = X if len(X) <= 60 else f"{X[:60]}...", suggest(X, datasets.names()).split(" Choose")[0]
+        raise BadInput(
+            f"no such path or public set: {shown!r}.{near} A text itself is given in a list: ['...'] (--text)."
+        )
+
+
+def _documents(estimator: Any, X: Any, y: Any, reset: bool = False) -> tuple[Any, Any]:
+    """The texts, and their answers: y, or where it is None what X itself tells."""
+    encoding = (estimator.inputs or estimator.kind()).encoding
+    if isinstance(y, str):
+        raise BadInput(f"y names a column ({y!r}), but X is no table, so it has none. Pass the answers.")
+    try:  # of a folder with official parts the test part, for the others were learned from
+        documents, labels = read_documents(X, None if reset else "test", encoding)
+    except NoPart:
+        documents, labels = read_documents(X, None, encoding)
+    return documents, labels if y is None else y
+
+
+def _of_set(name: str, reset: bool) -> Loaded:
+    """A public set; in a fit, of one with official parts the train part: the test rows are for evaluate."""
+    from decet.data import datasets
+
+    loaded = datasets.load(name)
+    if not reset or loaded.splits is None or loaded.y is None:
+        return loaded
+    rows = loaded.splits["train"]
+    return replace(loaded, X=loaded.X.take(rows), y=loaded.y.iloc[rows], splits=None)
+
+
+def _check_kind(estimator: Any, loaded: Loaded, kind: str, takes: str) -> None:
+    if loaded.dataset.kind != kind:
+        holds = loaded.dataset.kind.removesuffix("s") + "s"
+        raise BadInput(f"the public set {loaded.name!r} holds {holds}, and {type(estimator).__name__} takes {takes}.")
+
+
 def _from_name(estimator: Any, name: str, y: Any, reset: bool) -> Given:
     from decet.data import datasets
 
@@ -164,6 +290,7 @@ def _from_name(estimator: Any, name: str, y: Any, reset: bool) -> Given:
 
 
 def _from_set(estimator: Any, loaded: Loaded, y: Any, reset: bool) -> Given:
+    _check_kind(estimator, loaded, "table", "tables")
     if y is not None:
         frame = loaded.X.assign(**{loaded.target: loaded.y})
         targets = tuple(map(str, [y] if isinstance(y, str) else y))

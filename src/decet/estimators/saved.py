@@ -18,9 +18,11 @@ import torch
 from torch import Tensor
 
 from decet import __version__, artifact
+from decet.data.bags import BagCodec
 from decet.data.images import ImageCodec
 from decet.data.tables import SparseCodec, TableCodec
 from decet.data.targets import LabelCodec, NumberCodec
+from decet.data.tokens import TextCodec
 from decet.errors import BadInput, DecetError, suggest
 from decet.estimators import catalog
 from decet.estimators.base import PARTS, Estimator
@@ -33,7 +35,13 @@ GOLDEN_ROWS = 16
 GOLDEN_SEED = 20_231
 TOLERANCE = 1e-4  # relative, of golden answers
 NETWORK, CODEC, ANSWER = "network.", "codec.", "answer."  # whose tensors, in weights.safetensors
-CODECS: dict[str, type] = {"TableCodec": TableCodec, "SparseCodec": SparseCodec, "ImageCodec": ImageCodec}
+CODECS: dict[str, type] = {
+    "TableCodec": TableCodec,
+    "SparseCodec": SparseCodec,
+    "ImageCodec": ImageCodec,
+    "TextCodec": TextCodec,
+    "BagCodec": BagCodec,
+}
 ANSWERS: dict[str, type] = {"LabelCodec": LabelCodec, "NumberCodec": NumberCodec}
 
 
@@ -280,7 +288,7 @@ def _arrays(weights: Mapping[str, Tensor], prefix: str) -> dict[str, Any]:
 def card(estimator: Any) -> str:
     """The model card, in the Hub's format: what it is, on what it was trained, how good, how to use it."""
     provenance, kind, family = estimator.provenance_, type(estimator).__name__, _name(estimator.family_)
-    data = {"Images": "image"}.get(type(estimator).kind.__name__, "tabular")
+    data = {"Images": "image", "Texts": "text"}.get(type(estimator).kind.__name__, "tabular")
     task = f"{data}-{'regression' if 'Regressor' in kind else 'classification'}"
     head = ["---", "library_name: decet", f"pipeline_tag: {task}", "tags:", "- decet", f"- {family}", "---", ""]
     metrics = [

@@ -54,6 +54,7 @@ from decet.nn.convolution import (
     pooled,
     real,
     with_condition,
+    Window,
 )
 from decet.nn.dropout import Dropout
 from decet.nn.members import Ensemble
@@ -107,6 +108,7 @@ class CNN:
     activation: str | None = None
     norm: str | None = None
     pooling: str | None = None
+    word_dropout: float | None = None
     dropout: float | None = None
     summary: str | None = None
 
@@ -298,32 +300,36 @@ class _Windows(Body):
     """Filters over several numbers of words side by side, then the largest answer of each over the text.
 
     inputs (tokens (B, T), ...) -> summary (B, S), values (B, T, S): the answers of the windows that start at a word.
-    `condition` (B, S) is added to the answers.
+    `condition` (B, S) is added to the answers. The texts' words are laid end to end, so padding costs nothing.
     """
 
     def __init__(self, s: CNN, spec: TokenSpec):
         super().__init__()
-        each = (s.channels or (100,))[0]
-        kernels, width = s.kernels or (), s.width or 1
+        each, kernels, width = (s.channels or (100,))[0], s.kernels or (), s.width or 1
         self.stem = TokenStem(spec, width)
-        self.branches = nn.ModuleList(
-            Layer(Filters(1, width, each, kernel, 1, "valid", bias=True), NoNorm(), None) for kernel in kernels
-        )
+        self.vectors = Dropout(s.word_dropout or 0.0)
+        self.branches = nn.ModuleList(Window(width, each, kernel) for kernel in kernels)
         self.act, self.dropout = ACTIVATIONS[s.activation or "relu"](), Dropout(s.dropout or 0.0)
+        self.each, self.kernels = each, kernels
         self.width = self.summary_width = each * len(kernels)
 
     def forward(self, inputs: tuple[Any, ...], *, condition: Tensor | None = None) -> Features:
-        x, lengths = self.stem(inputs)
-        answers, windows = [], []
-        for branch in self.branches:
-            y, left = branch(x, lengths)
-            answers.append(F.pad(y, [0, x.shape[-1] - y.shape[-1]]))  # no window starts in the last words
-            windows.append(real(x, left).expand(-1, y.shape[1], -1))
-        beyond = ~torch.cat(windows, 1)  # (B, S, T)
-        y = with_condition(self.act(torch.cat(answers, 1)), condition)
-        summary = y.masked_fill(beyond, torch.finfo(y.dtype).min).amax(2)
-        values = y.masked_fill(beyond, 0.0).transpose(1, 2)  # (B, T, S)
-        return Features(summary=self.dropout(summary), values=values, mask=real(x, lengths).squeeze(1))
+        longest, steps = max(self.kernels), inputs[0].shape[1]
+        x, lengths, inside = self.stem.rows(inputs, longest)  # (R, D), (B,), (B, T)
+        x = F.pad(self.vectors(x), [0, 0, 0, longest - 1])
+        windows = torch.cat([x[i : len(x) - longest + 1 + i] for i in range(longest)], 1)  # (R, longest * D)
+        y = self.act(torch.cat([branch(windows) for branch in self.branches], 1))  # (R, S)
+        if condition is not None:
+            y = y + condition.repeat_interleave(inside.sum(1), 0)
+        place, low = torch.arange(inside.shape[1], device=y.device), torch.finfo(y.dtype).min
+        last = torch.stack([(lengths - kernel).clamp(min=0) for kernel in self.kernels], 1)  # where windows start last
+        beyond = (place.unsqueeze(1) > last.unsqueeze(1))[inside]  # (R, branches)
+        y = y.masked_fill(beyond.repeat_interleave(self.each, 1), low)
+        spread = y.new_full((inside.numel(), y.shape[1]), low).index_copy(0, inside.flatten().nonzero().squeeze(1), y)
+        spread = spread.unflatten(0, inside.shape)  # (B, T, S)
+        values = spread.masked_fill(spread == low, 0.0)[:, :steps]
+        mask = (place < lengths.unsqueeze(1))[:, :steps]
+        return Features(summary=self.dropout(spread.max(1).values), values=values, mask=mask)
 
 
 def _stem(s: CNN, spec: ImageSpec | SeriesSpec | TokenSpec) -> tuple[nn.Module, int, tuple[int, ...]]:

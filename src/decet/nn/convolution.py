@@ -183,6 +183,16 @@ class Filters(nn.Module):
         return fits // self.stride + 1
 
 
+class Window(nn.Linear):
+    """Filters over `kernel` words: rows (R, at least kernel * D), a window's vectors end to end -> (R, filters)."""
+
+    def __init__(self, width: int, filters: int, kernel: int):
+        super().__init__(kernel * width, filters)
+
+    def forward(self, input: Tensor) -> Tensor:
+        return F.linear(input[:, : self.in_features], self.weight, self.bias)
+
+
 class Layer(nn.Module):
     """Convolution, norm, activation. (B, inputs, ...), lengths -> (B, outputs, ...), lengths."""
 

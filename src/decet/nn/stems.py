@@ -7,6 +7,7 @@ from itertools import pairwise
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from decet.contracts import ImageSpec, TableSpec, TokenSpec
@@ -164,17 +165,37 @@ class TokenStem(nn.Module):
         self.width = width
 
     def forward(self, inputs: tuple[Any, ...]) -> tuple[Tensor, Tensor]:
+        lengths, place = self._lengths(inputs[0])
+        x = self._vectors(inputs).masked_fill((place > lengths.unsqueeze(1)).unsqueeze(-1), 0.0)  # (B, T, D)
+        return x.transpose(1, 2), lengths  # (B, D, T)
+
+    def rows(self, inputs: tuple[Any, ...], least: int) -> tuple[Tensor, Tensor, Tensor]:
+        """The words alone, text after text, each brought to at least `least` positions by zeros.
+
+        Gives vectors (R, D), lengths (B,), and which positions the rows are (B, T), True = one of them.
+        """
+        inputs = tuple(_widened(stream, least) for stream in inputs)
+        lengths, place = self._lengths(inputs[0])
+        inside = place <= lengths.clamp(min=least).unsqueeze(1)  # (B, T)
+        x = self._vectors(tuple(stream[inside] for stream in inputs))  # (R, D)
+        beyond = (place > lengths.unsqueeze(1))[inside]  # (R,)
+        return x.masked_fill(beyond.unsqueeze(1), 0.0), lengths, inside
+
+    def _lengths(self, tokens: Tensor) -> tuple[Tensor, Tensor]:
+        """The texts' lengths (B,), and the positions 1 to T."""
+        place = torch.arange(1, tokens.shape[1] + 1, device=tokens.device)
+        return ((tokens != self.pad) * place).amax(1).clamp(min=1), place
+
+    def _vectors(self, inputs: tuple[Any, ...]) -> Tensor:
+        """Tokens and streams of any shape (...) -> (..., D)."""
         tokens, *streams = inputs
-        x = self.tokens(tokens)  # (B, T, D)
+        x: Tensor = self.tokens(tokens)
         for table, stream in zip(self.streams, streams, strict=True):
             vectors = table(stream)
-            if stream.dim() == 3:
-                vectors = vectors.sum(2) / (stream != 0).sum(2, keepdim=True).clamp(min=1)
+            if stream.dim() > tokens.dim():
+                vectors = vectors.sum(-2) / (stream != 0).sum(-1, keepdim=True).clamp(min=1)
             x = x + vectors
-        place = torch.arange(1, tokens.shape[1] + 1, device=tokens.device)  # 1 to T
-        lengths = ((tokens != self.pad) * place).amax(1).clamp(min=1)
-        x = x.masked_fill((place > lengths.unsqueeze(1)).unsqueeze(-1), 0.0)
-        return x.transpose(1, 2), lengths  # (B, D, T)
+        return x
 
 
 class SeriesStem(nn.Module):
@@ -188,6 +209,12 @@ class SeriesStem(nn.Module):
         lengths = lengths.clamp(min=1)
         beyond = torch.arange(x.shape[-1], device=x.device) >= lengths.unsqueeze(1)
         return x.masked_fill(beyond.unsqueeze(1), 0.0), lengths
+
+
+def _widened(stream: Tensor, least: int) -> Tensor:
+    """A stream (B, T) or (B, T, W) with padding up to at least `least` positions."""
+    missing = least - stream.shape[1]
+    return stream if missing <= 0 else F.pad(stream, [*[0, 0] * (stream.dim() - 2), 0, missing])
 
 
 def category_width(slots: int) -> int:
