@@ -23,9 +23,9 @@ from decet.errors import BadInput, Unsupported, listed
 
 Array = NDArray[Any]
 Ask = Callable[[Sequence[str]], Array]  # texts -> probabilities (n, K)
-MOST = 150  # words of a text that are left out in turn; the rest counts, but is not looked into
+MOST = 100  # words of a text that are left out in turn; the rest counts, but is not looked into
 BATCH = 256  # texts asked at a time
-TRIED, WITH_WORD, SHOWN = 24, 3, 10  # of a class: words tried, texts for each, words given
+TRIED, WITH_WORD, SHOWN = 16, 2, 8  # of a class: words tried, texts for each, words given
 MOST_TEXTS = 400  # looked through for words
 TINY = 1e-12  # of a probability
 
@@ -48,8 +48,7 @@ def evidence(estimator: Any, text: str, label: Any = None) -> list[tuple[str, fl
 
 def evidence_in(ask: Ask, settings: Texts, text: str, column: int | None = None) -> list[tuple[str, float]]:
     """The same of whatever answers texts with probabilities; column: the class's place among these."""
-    if settings.form is not None:
-        text = unicodedata.normalize(settings.form, text)
+    text = _normalised(text, settings)
     spans = word_spans(text, settings)[:MOST]
     answers = _answers(ask, [text, *(f"{text[:begin]} {text[end:]}" for begin, end in spans)])
     place = int(answers[0].argmax()) if column is None else column
@@ -83,6 +82,10 @@ def word_spans(text: str, settings: Texts) -> list[tuple[int, int]]:
             at = begin + len(word)
             spans.append((begin, at))
     return spans
+
+
+def _normalised(text: str, settings: Texts) -> str:
+    return text if settings.form is None else unicodedata.normalize(settings.form, text)  # type: ignore[arg-type]
 
 
 def _folded(character: str, settings: Texts) -> str:
@@ -144,8 +147,7 @@ def _weighed(
 
 def without(text: str, word: str, settings: Texts) -> str:
     """The text with a blank wherever the word stands."""
-    if settings.form is not None:
-        text = unicodedata.normalize(settings.form, text)
+    text = _normalised(text, settings)
     parts, at = [], 0
     for begin, end in word_spans(text, settings):
         if "".join(_folded(c, settings) for c in text[begin:end]) == word:

@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 
 from decet import __version__
 from decet.contracts import LabelSpec
+from decet.data.documents import Documents
 from decet.data.images import Images
-from decet.data.texts import Documents, Texts
+from decet.data.texts import Texts
 from decet.errors import BadInput, listed
 from decet.estimators.base import bulk_of
 from decet.pages.drawing import Cloud, cloud, curves, scale
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
 Array = NDArray[Any]
 MOST_CLASSES = 8  # of which texts and telling words are shown
 WRONG_TEXTS = 4
-LONGEST = 1_200  # characters of a text that are shown
+LONGEST = 700  # characters of a text that are shown
 BELOW = 1.0  # spreads of the rest by which the floor may stretch the scale
 
 

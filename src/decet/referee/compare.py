@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import time
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -25,8 +25,12 @@ from sklearn.base import clone
 from decet import artifact
 from decet.contracts import LabelSpec
 from decet.data import datasets
+from decet.data.archives import NoPart
+from decet.data.documents import read_documents
 from decet.data.images import Images
+from decet.data.pictures import read_pictures
 from decet.data.splits import split
+from decet.data.texts import Texts
 from decet.errors import BadInput, DecetError, Unsupported, check_range, listed, suggest
 from decet.estimators.base import Estimator
 from decet.estimators.catalog import FAMILIES
@@ -257,12 +261,13 @@ class _Match:
         """Values one a row: given as such, or as the name of a column."""
         if not isinstance(values, str):
             return values
-        names = list(getattr(self.given.rows, "columns", []))
+        table = self.given.rows if self.given.beside is None else self.given.beside
+        names = list(getattr(table, "columns", []))
         if values not in names:
             raise BadInput(
                 f"groups or order names the column {values!r}, which X does not have.{suggest(values, names)}"
             )
-        return self.given.rows[values].to_numpy()
+        return table[values].to_numpy()
 
     def _copies(self) -> Array | None:
         """Groups of equal rows, where there are any and enough others."""
@@ -284,21 +289,25 @@ class _Match:
 
     def _fit_all(self, contenders: Sequence[Contender]) -> None:
         rivals = sum(c.kind != FLOOR for c in contenders)
-        share = None
-        if self.call.budget is not None:
-            left = self.call.budget - (time.monotonic() - self.call.started)
-            share = max(0.1, OWN * left) / rivals
+        share = None if self.call.budget is None else OWN * self._left() / rivals
         self.waiting = [c.name for c in contenders]
         try:
             for number, contender in enumerate(contenders):
                 if contender.name not in self.results:
-                    self._one(contender, share, Part(self.call.show, number, len(contenders)))
+                    waiting = max(1, sum(c.kind != FLOOR for c in contenders[number:]))
+                    # Where another took longer than its share, the others' are cut, so that the whole stays in time.
+                    own = None if share is None else max(0.1, min(share, OWN * self._left() / waiting))
+                    self._one(contender, own, Part(self.call.show, number, len(contenders)))
                     self._write_down()
                 self.waiting.remove(contender.name)
                 if self.interrupted:
                     break
         except KeyboardInterrupt:
             self.interrupted = True
+
+    def _left(self) -> float:
+        """Seconds of the budget that are left."""
+        return max(0.0, (self.call.budget or 0.0) - (time.monotonic() - self.call.started))
 
     def _one(self, contender: Contender, share: float | None, show: Show) -> None:
         """Fit and ask one; what it took, and what it said."""
@@ -486,20 +495,20 @@ def _counted(answer: Any, answers: Any) -> dict[str, int]:
 
 
 def _official(template: Any, X: Any, y: Any) -> Given | None:
-    """The official test rows of a public set, or of a folder of pictures with parts; None where there are none."""
+    """The official test rows of a public set, or of a folder or .zip with parts; None where there are none."""
     another = clone(template)
     if isinstance(X, str) and datasets.means_set(X):
         splits = datasets.load(X).splits
         return another._given(datasets.load(X, "test"), y, reset=True) if splits and "test" in splits else None
-    if template.kind is not Images or not isinstance(X, (str, Path)) or not Path(X).exists():
+    known: dict[type, Callable[..., Any]] = {Images: read_pictures, Texts: read_documents}
+    reads = known.get(template.kind)
+    if reads is None or not isinstance(X, (str, Path)) or not (Path(X).is_dir() or str(X).lower().endswith(".zip")):
         return None
-    from decet.data.pictures import read_pictures
-
     try:
-        pictures, answers, _ = read_pictures(X, y, part="test")
-    except BadInput:  # there are no official parts
+        rows, answers, *_ = reads(X, part="test")
+    except NoPart:
         return None
-    given: Given = another._given(pictures, answers, reset=True)
+    given: Given = another._given(rows, answers, reset=True)
     return given
 
 

@@ -96,7 +96,9 @@ class Network:
 
     def answers(self, rows: Any) -> Array:
         model = self.estimator
-        answers: Array = model._numbers_of(model._answers(rows, bulk_of(model.codec_.spec)))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DataWarning)  # remarks on reading, which the comparison tells once
+            answers: Array = model._numbers_of(model._answers(rows, bulk_of(model.codec_.spec)))
         return answers
 
     def about(self) -> dict[str, Any]:
