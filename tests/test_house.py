@@ -27,7 +27,8 @@ WORKSHOPS = {
 
 # errors <- tensors, settings <- contracts <- nn <- families; contracts <- data, training, artifact;
 # contracts, nn <- tasks; baselines and ppmi stand by themselves;
-# all of these <- estimators <- referee, pages <- flags, comparing, writers <- cli. Data, families, tasks and training never import one another.
+# all of these <- estimators <- referee, pages <- flags, comparing, writers <- cli.
+# Data, families, tasks and training never import one another.
 NOUNS = {"errors", "tensors", "settings", "contracts"}
 BELOW: dict[str, set[str]] = {
     "errors": set(),

@@ -118,11 +118,8 @@ def _tell(found: Comparison, wanted: flags.Fit) -> None:
         if result.error is not None:
             _say(f"{result.name} could not be fitted: {result.error}")
     if found.interrupted:
-        rest = (
-            f" {listed(found.waiting)} {'is' if len(found.waiting) == 1 else 'are'} still to come."
-            if found.waiting
-            else ""
-        )
+        are = "is" if len(found.waiting) == 1 else "are"
+        rest = f" {listed(found.waiting)} {are} still to come." if found.waiting else ""
         on = " The same command with --resume goes on." if wanted.out is not None else ""
         _say(f"interrupted.{rest}{on}")
     if wanted.out is None:

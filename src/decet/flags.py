@@ -78,7 +78,10 @@ class Fit:
 
 
 def read(arguments: Sequence[str], verb: str = "fit") -> Fit:
-    """The arguments of `decet fit`, or of another verb that takes the same, after the verb. Raises BadInput or Unsupported, with a suggestion."""
+    """The arguments of `decet fit` after the verb, or of another verb that takes the same.
+
+    Raises BadInput or Unsupported, with a suggestion.
+    """
     tokens, paths = taken([_spelled(token) for token in arguments], "--config")
     files = {path: _yaml(path) for path in paths}
     kind, tokens = _estimator(tokens, files, verb)
@@ -537,7 +540,7 @@ def _fields(owner: Any, prefix: str) -> str:
 
 def columns(pairs: Sequence[tuple[str, str]]) -> str:
     """Two columns, the second wrapped; equal texts that follow each other stand once."""
-    width = min(28, max(len(left) for left, _ in pairs) + 2)
+    width = min(30, max(len(left) for left, _ in pairs) + 2)
     lines: list[str] = []
     for i, (left, right) in enumerate(pairs):
         shown = '"' if i and right and right == pairs[i - 1][1] else right

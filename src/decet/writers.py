@@ -13,21 +13,23 @@ BATCH = 4096  # records written to a Parquet file at a time
 
 
 def line(record: Mapping[str, Any]) -> str:
+    """A record as one line of JSON."""
     return json.dumps(record, ensure_ascii=False) + "\n"
 
 
 def flat(record: Mapping[str, Any], above: str = "") -> dict[str, Any]:
     """One level: `probabilities.yes`; a list of labels as JSON."""
-    flat: dict[str, Any] = {}
+    found: dict[str, Any] = {}
     for key, value in record.items():
         if isinstance(value, Mapping):
-            flat |= flat(value, f"{above}{key}.")
+            found |= flat(value, f"{above}{key}.")
         else:
-            flat[above + key] = json.dumps(value, ensure_ascii=False) if isinstance(value, list) else value
-    return flat
+            found[above + key] = json.dumps(value, ensure_ascii=False) if isinstance(value, list) else value
+    return found
 
 
 def write_lines(records: Iterable[Mapping[str, Any]], path: Path) -> int:
+    """Records as JSON; how many there were."""
     count = 0
     with open(path, "w", encoding="utf-8") as file:
         for count, record in enumerate(records, 1):  # noqa: B007
@@ -36,6 +38,7 @@ def write_lines(records: Iterable[Mapping[str, Any]], path: Path) -> int:
 
 
 def write_csv(records: Iterable[Mapping[str, Any]], path: Path) -> int:
+    """Records as CSV, a heading first; how many there were."""
     count, writer = 0, None
     with open(path, "w", encoding="utf-8", newline="") as file:
         for count, record in enumerate(map(flat, records), 1):  # noqa: B007
@@ -47,6 +50,7 @@ def write_csv(records: Iterable[Mapping[str, Any]], path: Path) -> int:
 
 
 def write_parquet(records: Iterable[Mapping[str, Any]], path: Path) -> int:
+    """Records as Parquet; how many there were."""
     import pyarrow as pa
     from pyarrow import parquet
 

@@ -25,8 +25,9 @@ from decet import artifact
 from decet.contracts import ImageSpec, LabelSpec, Learner, Stage
 from decet.data.resident import Resident, moved, taken
 from decet.data.splits import folds, split
-from decet.data.targets import LabelCodec, NumberCodec, check_learnable, fit_labels, fit_numbers
+from decet.data.targets import LabelCodec
 from decet.errors import BadInput, check_range, listed, suggest
+from decet.estimators.answers import fit_answer
 from decet.estimators.base import Cell, Estimator, answers_of, bulk_of
 from decet.estimators.folders import CROSSFIT, check_free
 from decet.estimators.reading import DataWarning, Given
@@ -539,15 +540,6 @@ class _Fit:
             warnings.warn("training was interrupted; the best weights so far are kept.", DataWarning, stacklevel=6)
 
 
-def fit_answer(asked: Any, y: Any) -> LabelCodec | NumberCodec:
-    """The codec of raw answers to this question. Raises BadInput where nothing can be learned from them."""
-    if not isinstance(asked, Classify):
-        return fit_numbers(y)
-    codec = fit_labels(y, soft=_is_soft(y))
-    check_learnable(codec, y)
-    return codec
-
-
 def _loaded(folder: Path) -> Any:
     """The model to go on from."""
     from decet.estimators.saved import load
@@ -587,15 +579,3 @@ def _tensors(inputs: tuple[Any, ...]) -> list[torch.Tensor]:
     for x in inputs:
         found += [x.offsets, x.columns, x.values] if isinstance(x, Sparse) else [x]
     return found
-
-
-def _is_soft(y: Any) -> bool:
-    """Whether answers are probabilities: rows of two or more fractions that sum to 1."""
-    try:
-        array = np.asarray(y)
-    except ValueError:  # lists of unequal length: sets of labels
-        return False
-    if array.ndim != 2 or array.shape[1] < 2 or array.dtype.kind != "f":
-        return False
-    fractions = bool((array >= 0).all()) and bool(np.allclose(array.sum(1), 1.0, atol=1e-5))
-    return fractions and not bool((array == array.round()).all())

@@ -32,9 +32,10 @@ from decet.data.pictures import read_pictures
 from decet.data.splits import split
 from decet.data.texts import Texts
 from decet.errors import BadInput, DecetError, Unsupported, check_range, listed, suggest
+from decet.estimators.answers import fit_answer
 from decet.estimators.base import Estimator
 from decet.estimators.catalog import FAMILIES
-from decet.estimators.fitting import FOLDS, fit_answer
+from decet.estimators.fitting import FOLDS
 from decet.estimators.folders import COMPARISON, check_free_to_compare
 from decet.estimators.reading import DataWarning, Given
 from decet.referee.comparison import Comparison, Judged
