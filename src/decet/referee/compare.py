@@ -206,8 +206,11 @@ class _Match:
         if self.call.resume and (kept := self._kept()) is not None:
             return kept
         self._fit_all(contenders)
-        if not self.results:
+        if not self.answers and self.interrupted:
             raise KeyboardInterrupt
+        if not self.answers:
+            first = next(iter(self.results.values()))
+            raise BadInput(f"nobody could be fitted. {first.name}: {first.error}")
         return self._judged()
 
     # ---------------------------------------------------------------------------------------------------- rows
