@@ -5,7 +5,6 @@ Baselines read the rows as decet's own codecs give them: columns found, gaps fil
 
 from __future__ import annotations
 
-import gc
 import time
 import warnings
 from collections.abc import Callable, Iterator
@@ -269,7 +268,6 @@ def _only_count(rows: Any) -> Array:
 def peak_memory() -> Iterator[list[float]]:
     """A list that holds, afterwards, how many MB this process grew by at most; empty where the system does not tell."""
     found: list[float] = []
-    gc.collect()
     start = None
     with suppress(OSError):
         start = _resident("VmRSS")
