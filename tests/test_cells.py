@@ -19,7 +19,7 @@ import torch
 from sklearn.datasets import load_diabetes, load_digits, load_wine
 from sklearn.model_selection import train_test_split
 
-from decet import CNN, DNN, Recipe, ResNet
+from decet import CNN, DNN, Recipe, ResNet, Texts
 from decet.contracts import Stage
 from decet.data.resident import Resident
 from decet.estimators import fitting
@@ -42,6 +42,7 @@ class Work:
     chance: float  # the score of an answer that does not look at the row
     margin: float  # by which a few epochs must beat it on held-out rows
     narrow: tuple[Any, ...] = ()  # families made small, where the map's own would take minutes
+    inputs: Any = None
 
 
 def digits(return_X_y: bool) -> tuple[np.ndarray, np.ndarray]:
@@ -50,10 +51,23 @@ def digits(return_X_y: bool) -> tuple[np.ndarray, np.ndarray]:
     return (found.images[:300] * 15).astype(np.uint8), found.target[:300]
 
 
+def reviews(return_X_y: bool) -> tuple[np.ndarray, np.ndarray]:
+    """200 sentences whose class is that of the one word in them that tells it."""
+    rng = np.random.default_rng(0)
+    telling = {"good": ("fine", "clean", "friendly", "lovely"), "bad": ("dirty", "rude", "slow", "poor")}
+    others = ["the", "room", "was", "and", "food", "with", "a", "view", "we", "had", "staff", "night"]
+    labels = np.array(["bad", "good"])[rng.integers(0, 2, 200)]
+    words = [[*rng.choice(others, rng.integers(4, 9)), rng.choice(telling[label])] for label in labels]
+    return np.array([" ".join(rng.permutation(some)) for some in words]), labels
+
+
 WORKS = {
     "TableClassifier": Work(load_wine, chance=0.40, margin=0.45),  # accuracy; the largest of three classes
     "TableRegressor": Work(load_diabetes, chance=0.0, margin=0.25),  # R2; the mean
     "ImageClassifier": Work(digits, 0.12, 0.5, (ResNet(width=8), CNN(channels=(8, 16)), DNN(width=32, depth=1))),
+    "TextClassifier": Work(
+        reviews, 0.5, 0.25, (CNN(width=16, channels=(8,)), ResNet(width=8), DNN(width=8)), Texts(buckets=512)
+    ),
 }
 CELLS = [(estimator, cell) for estimator in ESTIMATORS for cell in estimator.row]
 
@@ -71,7 +85,7 @@ class Trained:
     work: Work
 
     def another(self, **settings: Any) -> Estimator:
-        return type(self.model)(self.model.family, recipe=self.model.recipe, **settings)
+        return type(self.model)(self.model.family, recipe=self.model.recipe, inputs=self.model.inputs, **settings)
 
 
 @pytest.fixture(scope="module", params=CELLS, ids=lambda pair: f"{pair[0].__name__}-{pair[1].family.__name__}")
@@ -81,7 +95,7 @@ def trained(request, tmp_path_factory):
     rows, held, answers, truth = train_test_split(*work.load(return_X_y=True), test_size=0.3, random_state=0)
     folder = tmp_path_factory.mktemp("cell") / "model"
     family = next((f for f in work.narrow if isinstance(f, cell.family)), cell.family())
-    model = estimator(family, recipe=Recipe(epochs=8, lr=5e-3)).fit(rows, answers, out=folder)
+    model = estimator(family, recipe=Recipe(epochs=8, lr=5e-3), inputs=work.inputs).fit(rows, answers, out=folder)
     return Trained(model, folder, rows, answers, held, truth, work)
 
 

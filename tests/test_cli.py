@@ -113,6 +113,8 @@ def wait_for(what: Callable[[], object], seconds: float = 60.0) -> None:
         ("fit table-classifier --inputs.help", "--inputs.drop"),
         ("fit table-classifier --family DNN --family.help", "--family.sigma"),
         ("predict --help", "--out FILE"),
+        ("fit text-classifier --help", "--family.kernels"),
+        ("fit text-classifier --inputs.help", "--inputs.unit"),
         ("evaluate -h", "--split PART"),
         ("verify --help", "MODEL"),
         ("show --help", "--json"),
@@ -297,7 +299,7 @@ def test_config_in_and_out(run: Run) -> None:
             "fit table-classifier people.csv --target rich --out /proc/none",
             "/proc/none cannot be written (no such file or directory). Choose another folder.",
         ),
-        ("predict m", "decet predict needs DATA. See decet predict --help."),
+        ("predict m", "decet predict needs either DATA or --text S. See decet predict --help."),
         ("predict m people.csv --ot x.csv", "there is no flag --ot. Did you mean '--out'?"),
         ("predict m people.csv --out", "--out needs a value."),
         ("predict m people.csv --out x.txt", "--out must end in .csv, .parquet, .jsonl. Received: 'x.txt'."),
@@ -374,6 +376,67 @@ def test_predict_tells_pictures_that_cannot_be_read_and_fails_where_none_can(run
         done = run(f"predict eyes seen/b.png{more}")
         assert done.code == 2
         assert "1 of 1 pictures could not be read" in done.err
+
+
+NARROW = "--family CNN --family.width 8 --family.channels 4 --recipe.epochs 3 --recipe.batch 8"
+
+
+def write_reviews(path: Path) -> None:
+    """60 lines of text whose class is told by one word of them."""
+    words = {"good": ("fine", "clean", "friendly"), "bad": ("dirty", "rude", "slow")}
+    lines = [f"the room {i} was {words[label][i % 3]},{label}" for i in range(30) for label in words]
+    path.write_text("\n".join(["review,label", *lines]), encoding="utf-8")
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_texts_are_learned_from_a_table_and_answered_by_line_file_and_literal(run: Run) -> None:
+    write_reviews(Path("reviews.csv"))
+    done = run(f"fit text-classifier reviews.csv --target label {NARROW} --out t")
+    assert done.code == 0, done.err
+    assert done.out.startswith("TextClassifier with CNN on reviews.csv: 60 rows")
+    model = decet.load("t")
+    two = ["the room was clean", "slow, and the host was rude"]
+    Path("two.txt").write_text("\n".join(two))
+    rows = [json.loads(line) for line in run("predict t two.txt").out.splitlines()]
+    assert [row["answer"] for row in rows] == model.predict(two).tolist()
+    assert [
+        json.loads(line) for line in run("predict", "t", "--text", two[0], "--text", two[1]).out.splitlines()
+    ] == rows
+    assert len(run("predict t reviews.csv").out.splitlines()) == 60
+    assert json.loads(run("evaluate t reviews.csv --json").out) == model.evaluate("reviews.csv")
+    assert "vocabulary of" in run("show t").out
+    assert run("verify t").code == 0
+    characters = run(f"fit text-classifier reviews.csv --target label {NARROW} --inputs.unit characters --out c")
+    assert characters.code == 0
+    assert "characters, up to" in run("show c").out
+
+
+def test_texts_that_cannot_be_answered_are_told(run: Run) -> None:
+    write_reviews(Path("reviews.csv"))
+    assert run(f"fit text-classifier reviews.csv --target label {NARROW} --out t").code == 0
+    told = "decet: decet predict needs either DATA or --text S. See decet predict --help.\n"
+    assert run("predict t") == (2, "", told)
+    assert run("predict t reviews.csv --text fine") == (2, "", told)
+    assert run("predict m --text fine") == (
+        2,
+        "",
+        "decet: --text is for models of texts, and m is a table-classifier. Give DATA.\n",
+    )
+    assert run("predict", "t", "a fine room") == (
+        2,
+        "",
+        "decet: no such path or public set: 'a fine room'. A text itself is given in a list: ['...'] (--text).\n",
+    )
+    assert run(f"fit text-classifier reviews.csv {NARROW}") == (
+        2,
+        "",
+        "decet: which column of reviews.csv is the target? Say --target COL. Columns: review, label.\n",
+    )
+    assert run("fit text-classifier reviews.csv --target label --inputs.unit word").err == (
+        "decet: --inputs.unit must be one of 'words', 'characters', 'pieces'. Received: 'word'. Did you mean 'words'?\n"
+    )
+    Path("latin.txt").write_bytes("fine\ncaf\u00e9".encode("latin-1"))
+    assert run("predict t latin.txt").err.startswith("decet: 'latin.txt' is not utf-8: byte 0xe9 at offset 8 (line 2")
 
 
 def test_predict_of_several_columns_names_them(run: Run) -> None:

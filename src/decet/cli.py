@@ -9,6 +9,7 @@ the dataclasses in `decet.flags`. Nothing heavy is imported before a verb needs 
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import shlex
@@ -193,7 +194,8 @@ def _tell_fit(model: Any, wanted: flags.Fit) -> None:
 
 
 def _predict(arguments: list[str]) -> int:
-    parser = _arguments("predict", "MODEL DATA")
+    parser = _arguments("predict", "MODEL [DATA]")
+    parser.add_argument("--text", metavar="S", action="append", help="a text itself, in place of DATA; may be repeated")
     parser.add_argument("--out", metavar="FILE", help="write .csv, .parquet or .jsonl instead of JSON lines to stdout")
     parser.add_argument("--split", metavar="PART", help="train or test: an official part of a public set")
     said = parser.read(arguments)
@@ -202,10 +204,8 @@ def _predict(arguments: list[str]) -> int:
         raise BadInput(f"--out must end in {listed(writers.WRITERS)}. Received: {said.out!r}.")
     if out is not None and (out.is_dir() or not os.access(out.absolute().parent, os.W_OK)):
         raise BadInput(f"--out {out} cannot be written. Choose a file in a folder that is there and writable.")
-    from decet.estimators.saved import load
-
     unread: list[str] = []
-    records = _noting(load(said.MODEL).records(_part(said.DATA, said.split)[0]), unread)
+    records = _noting(_answered(said), unread)
     if out is None:
         count = 0
         for count, record in enumerate(records, 1):  # noqa: B007
@@ -221,6 +221,20 @@ def _predict(arguments: list[str]) -> int:
         beside.unlink(missing_ok=True)
     _say(f"{count:,} answers in {out}")
     return _tell_unread(unread, count)
+
+
+def _answered(said: argparse.Namespace) -> Iterator[dict[str, Any]]:
+    """The records of what `predict` was given: DATA, or itself as a literal."""
+    from decet.estimators.saved import load
+
+    if (said.DATA is None) == (said.text is None):
+        raise BadInput("decet predict needs either DATA or --text S. See decet predict --help.")
+    model = load(said.MODEL)
+    if said.text is None:
+        return model.records(_part(said.DATA, said.split)[0])
+    if model.reader.literal != "text":
+        raise BadInput(f"--text is for models of texts, and {said.MODEL} is a {flags.kebab(type(model))}. Give DATA.")
+    return model.records(said.text)
 
 
 def _noting(records: Iterable[dict[str, Any]], unread: list[str]) -> Iterator[dict[str, Any]]:
@@ -430,7 +444,7 @@ def _cut(text: str, most: int) -> str:
 VERBS: dict[str, tuple[Callable[[list[str]], int], str, str]] = {
     "fit": (_fit, "ESTIMATOR DATA", "train a model, measure it, save it"),
     "compare": (comparing.compare, "ESTIMATOR DATA", "which family is best, how surely, and is a network needed?"),
-    "predict": (_predict, "MODEL DATA", "answer rows: one JSON line each, or a CSV or Parquet file"),
+    "predict": (_predict, "MODEL [DATA]", "answer rows: one JSON line each, or a CSV or Parquet file"),
     "evaluate": (_evaluate, "MODEL DATA", "every metric on rows whose answers are known"),
     "verify": (_verify, "MODEL", "check the files of a model and replay its golden rows"),
     "show": (_show, "MODEL", "layers, parameters, settings, figures, columns, provenance"),

@@ -153,7 +153,9 @@ class Arguments(argparse.ArgumentParser):
             formatter_class=lambda prog: argparse.HelpFormatter(prog, max_help_position=28, width=WIDTH),
         )
         for name in positional.split():
-            self.add_argument(name, help={"MODEL": "a model folder", "DATA": "a path, -, or a public set"}[name])
+            bare = name.strip("[]")
+            hint = {"MODEL": "a model folder", "DATA": "a path, -, or a public set"}[bare]
+            self.add_argument(bare, nargs="?" if bare != name else None, help=hint)
 
     def read(self, arguments: list[str]) -> argparse.Namespace:
         check_flags(arguments, self._option_string_actions)

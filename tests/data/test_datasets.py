@@ -104,7 +104,7 @@ def test_every_entry_is_whole():
 def test_terms_that_restrict_use_are_marked():
     assert {name for name, dataset in DATASETS.items() if dataset.restricted} == {
         "movielens-100k",
-        "bbc-news",
+        "bbc",
         "brown",
         "multi30k",
         "thucnews",
@@ -121,8 +121,9 @@ def test_names_that_are_none():
     assert refused(find, "adlut") == "there is no public set 'adlut'. Did you mean 'adult'?"
     assert refused(load, "digits!") == "there is no public set 'digits!'. Did you mean 'digits'?"
     assert refused(load, "bccd") == (
-        "decet knows the set 'bccd' but does not read it yet. It reads adult, breast-cancer, cifar10, diabetes, "
-        "digits, iris, mnist, wine."
+        "decet knows the set 'bccd' but does not read it yet. It reads adult, bbc, breast-cancer, chnsenticorp, "
+        "cifar10, corpus-en, diabetes, digits, iris, mnist, rt-polarity, thucnews, tiny-shakespeare, wikitext-2, wine, "
+        "word-tests."
     )
     assert refused(load, "iris", "test") == ("'iris' has no official test part. Load all of it, and split it by seed.")
     assert "split must be one of 'train', 'test', 'all'. Received: 'tset'." in refused(load, "iris", "tset")
@@ -218,6 +219,66 @@ def test_adult_has_its_official_parts(shared):
     assert loaded.splits["train"].tolist() == list(range(32_561))
     assert loaded.X.iloc[loaded.splits["test"]].reset_index(drop=True).equals(test.X)
     assert test.X.iloc[0].tolist()[:4] == [25, "Private", 226_802, "11th"]
+
+
+def counted(y) -> dict:
+    return {label: int(count) for label, count in y.value_counts().items()}
+
+
+def test_bbc_is_what_it_is_known_for(shared):
+    loaded = load("bbc")
+    assert counted(loaded.y) == {"sport": 511, "business": 510, "politics": 417, "tech": 401, "entertainment": 386}
+    assert loaded.target == loaded.y.name == "topic"
+    assert len(set(loaded.X.texts)) == 2_127
+    assert loaded.X.files[0] == "bbc/business/001.txt"
+    assert loaded.X[0].startswith("Ad sales boost Time Warner profit\n")
+    assert loaded.X.remarks == [
+        "1 file that is no text was left out: README.TXT.",
+        "1 file is not in utf-8 and read as cp1252: 199.txt.",
+    ]
+    assert refused(load, "bbc", "test").startswith("'bbc' has no official test part.")
+
+
+def test_rt_polarity_is_what_it_is_known_for(shared):
+    loaded = load("rt-polarity")
+    assert counted(loaded.y) == {"positive": 5_331, "negative": 5_331}
+    assert loaded.X[0].startswith("the rock is destined to be the 21st century's new")
+    assert loaded.X[5_331].startswith("simplistic , silly and tedious")
+    assert (loaded.y[0], loaded.y[5_331]) == ("positive", "negative")
+
+
+def test_chnsenticorp_is_what_it_is_known_for(shared):
+    loaded = load("chnsenticorp")
+    assert counted(loaded.y) == {1: 5_322, 0: 2_444}
+    assert loaded.X[0].startswith("距离川沙公路较近")
+    assert sum(not text for text in loaded.X.texts) == 1
+
+
+def test_thucnews_has_official_parts(shared):
+    loaded = load("thucnews")
+    assert {part: len(rows) for part, rows in loaded.splits.items()} == {"train": 10_000, "test": 10_000}
+    assert set(loaded.y[:10_000].value_counts()) == {1_000}
+    assert (loaded.X[0], loaded.y[0]) == ("体验2D巅峰 倚天屠龙记十大创新概览", "game")
+    test = load("thucnews", "test")
+    assert test.X.texts == loaded.X.take(loaded.splits["test"]).texts
+    assert test.y.tolist() == loaded.y[10_000:].tolist()
+
+
+@pytest.mark.parametrize(
+    ("name", "begins"),
+    [
+        ("corpus-en", ""),
+        ("tiny-shakespeare", "First Citizen:\nBefore we proceed"),
+        ("wikitext-2", " \n = Robert"),
+        ("word-tests", "Hundreds of people have been forced"),
+    ],
+)
+def test_plain_texts_are_a_stream_without_answers(shared, name, begins):
+    loaded = load(name)
+    assert (loaded.y, loaded.target, loaded.splits) == (None, "", None)
+    piece = next(iter(loaded.X))
+    assert len(piece) > 1_000
+    assert piece.startswith(begins)
 
 
 # ----------------------------------------------------------------------------------------------------------- look-up

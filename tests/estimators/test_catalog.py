@@ -10,8 +10,9 @@ import torch
 
 import decet
 from decet import ImageClassifier, ResNet
-from decet.contracts import ImageSpec, LabelSpec, NumberSpec, TableSpec
+from decet.contracts import ImageSpec, LabelSpec, NumberSpec, TableSpec, TokenSpec
 from decet.data.images import Images
+from decet.data.texts import Texts
 from decet.estimators import catalog
 from decet.estimators.base import Cell, Estimator
 from decet.estimators.catalog import ESTIMATORS, FAMILIES, PLAN, estimator_named
@@ -35,6 +36,14 @@ TABLES = [
     TableSpec(numbers=1000, edges=((0.0, 1.0),) * 1000),
     TableSpec(numbers=5000, sparse=True),
 ]
+TEXTS = [
+    TokenSpec(3, 1),
+    TokenSpec(20_000, 45),
+    TokenSpec(60_002, 512),
+    TokenSpec(8_000, 2_000, counts=(1,) * 8_000),
+    TokenSpec(50, 10),
+]
+BAGS = [TableSpec(numbers=buckets, sparse=True) for buckets in (16, 256, 1 << 16, 1 << 18, 1_000)]
 ROWS = [1, 2, 30, 150, 999, 1_000, 5_000, 5_001, 99_999, 100_000, 10_000_000]
 
 
@@ -57,7 +66,7 @@ def test_every_family_is_public_and_in_some_row(family):
 def test_what_is_planned_has_a_name_and_no_class():
     assert len(PLAN) == 27
     assert all(len(row) == 3 and all(row) for row in PLAN.values())
-    for name in ("TextClassifier", "nothing", ""):
+    for name in ("WordEmbedder", "nothing", ""):
         assert estimator_named(name) is None
 
 
@@ -76,14 +85,16 @@ def test_a_constructor_spells_out_its_question_and_keeps_what_it_is_given(estima
     assert all(name in estimator.__doc__ for name in names)
 
 
-def specs_of(estimator) -> list:
+def specs_of(estimator, family) -> list:
+    if estimator.kind is Texts:
+        return TEXTS if TokenSpec in family.reads else BAGS
     return PICTURES if estimator.kind is Images else TABLES
 
 
 @pytest.mark.parametrize(("estimator", "cell"), CELLS, ids=lambda x: getattr(x, "__name__", ""))
 @pytest.mark.parametrize("place", range(5))
 def test_every_cell_advises_whole_settings_for_data_of_any_shape(estimator, cell, place):
-    spec = specs_of(estimator)[place]
+    spec = specs_of(estimator, cell.family)[place]
     answer = LabelSpec((3,)) if issubclass(estimator.question, Classify) else NumberSpec(2)
     for rows in ROWS:
         family, recipe, _ = cell.advise(spec, rows, None)
@@ -100,7 +111,7 @@ def test_every_cell_advises_whole_settings_for_data_of_any_shape(estimator, cell
 @pytest.mark.parametrize(("estimator", "cell"), CELLS, ids=lambda x: getattr(x, "__name__", ""))
 def test_a_cells_batch_leaves_several_steps_an_epoch(estimator, cell):
     for rows in ROWS[2:]:
-        assert rows / cell.advise(specs_of(estimator)[0], rows, None)[1].batch >= 1.5
+        assert rows / cell.advise(specs_of(estimator, cell.family)[0], rows, None)[1].batch >= 1.5
 
 
 @pytest.mark.parametrize("cell", ImageClassifier.row, ids=lambda cell: cell.family.__name__)

@@ -133,8 +133,12 @@ def _counted(texts: Texts, documents: Documents) -> Sparse:
     cells, counts = np.unique(rows * texts.buckets + columns, return_counts=True)
     rows, columns = np.divmod(cells, texts.buckets)
     offsets = np.searchsorted(rows, np.arange(len(documents) + 1))
-    parts = (offsets.astype(np.int64), columns.astype(np.int64), counts.astype(np.float32))
-    return Sparse(*map(torch.from_numpy, parts), texts.buckets)
+    return Sparse(
+        torch.from_numpy(offsets.astype(np.int64)),
+        torch.from_numpy(columns.astype(np.int64)),
+        torch.from_numpy(counts.astype(np.float32)),
+        texts.buckets,
+    )
 
 
 def _pairs(found: Numbered, inside: Array, buckets: int) -> Array:

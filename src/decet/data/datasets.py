@@ -75,7 +75,7 @@ class Loaded:
 
     name: str
     X: Any  # a DataFrame, Pictures, Documents, or Passages
-    y: pd.Series | None  # None where nothing is to be learned of them, as of a corpus
+    y: Any  # a Series; None where no answers are known, as of a corpus
     target: str
     splits: dict[str, np.ndarray] | None
     description: str

@@ -217,7 +217,9 @@ def _from_lines(X: Any, encoding: str | None) -> Documents:
         X = X.reshape(-1).tolist()
     if hasattr(X, "isna") and hasattr(X, "tolist"):  # a column of a data frame, with its own signs for what is missing
         X = X.astype(object).where(~X.isna(), None).tolist()
-    passages = lines_of(sys.stdin.buffer, encoding) if isinstance(X, str) and X == "-" else passages_of(X, None, encoding)
+    passages = (
+        lines_of(sys.stdin.buffer, encoding) if isinstance(X, str) and X == "-" else passages_of(X, None, encoding)
+    )
     if isinstance(X, (str, Path, Passages)):
         lines = "".join(passages).split("\n")
         texts = lines[:-1] if not lines[-1] else lines

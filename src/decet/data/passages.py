@@ -78,7 +78,7 @@ def passages_of(X: Any, column: str | None = None, encoding: str | None = None) 
 
 
 def checked(texts: Iterable[Any]) -> Iterator[str]:
-    """Each text as a str: words given as a list are joined, what is missing is empty. Raises BadInput for other kinds."""
+    """Each text as a str: words in a list are joined, what is missing is empty. Raises BadInput for other kinds."""
     for number, text in enumerate(texts):
         if isinstance(text, str):
             yield text

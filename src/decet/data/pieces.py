@@ -57,7 +57,7 @@ def tokenizer_of(raw: str, name: str = "the stored one") -> Any:
         tokenizer = Tokenizer.from_str(raw)
         tokenizer.no_padding()
         tokenizer.no_truncation()
-    except Exception as error:  # noqa: BLE001  the library raises plain Exception for what it cannot read
+    except Exception as error:  # the library raises plain Exception for what it cannot read
         raise BadInput(f"tokenizer {name} is no tokenizer.json that can be read ({error}).") from error
     return tokenizer
 

@@ -47,7 +47,9 @@ class Given:
 
 
 class Reader(Protocol):
-    """How what a user passes becomes raw rows."""
+    """How what a user passes becomes raw rows. `literal`: the flag by which the command line gives a row itself."""
+
+    literal: str | None
 
     def given(self, estimator: Any, X: Any, y: Any, reset: bool) -> Given: ...
 
@@ -56,6 +58,8 @@ class Reader(Protocol):
 
 class TableReader:
     """Tables: paths, frames, arrays, sparse matrices, lists of rows, public sets."""
+
+    literal: str | None = None
 
     def given(self, estimator: Any, X: Any, y: Any, reset: bool) -> Given:
         """Raw rows and answers from whatever a user may pass. `reset`: remember the columns (fit)."""
@@ -92,6 +96,8 @@ class TableReader:
 
 class PictureReader:
     """Pictures: folders of classes, zip files, tables of paths, IDX files, arrays, public sets."""
+
+    literal: str | None = None
 
     def given(self, estimator: Any, X: Any, y: Any, reset: bool) -> Given:
         """Pictures and their raw answers. `reset` (fit): unreadable ones are left out, and answers must be there."""
@@ -145,7 +151,9 @@ def _tested(X: Any, y: Any, clips: bool) -> tuple[Any, Any, str]:
 
 
 class TextReader:
-    """Texts: lists and columns of them, tables, folders of classes, zip files, files with a text a line, public sets."""
+    """Texts: lists and columns, tables, folders of classes, zip files, files with a text a line, public sets."""
+
+    literal: str | None = "text"
 
     def given(self, estimator: Any, X: Any, y: Any, reset: bool) -> Given:
         """Texts and their raw answers. `reset` (fit): remember the column, and answers must be there."""

@@ -45,8 +45,8 @@ from decet.nn.convolution import (
     NORMS,
     Filters,
     Layer,
-    NoNorm,
     Pool,
+    Window,
     check_list,
     ended,
     norm_of,
@@ -54,7 +54,6 @@ from decet.nn.convolution import (
     pooled,
     real,
     with_condition,
-    Window,
 )
 from decet.nn.dropout import Dropout
 from decet.nn.members import Ensemble
