@@ -42,7 +42,9 @@ def compare(arguments: list[str]) -> int:
     _refuse(tokens)
     wanted = flags.read(tokens, "compare")
     wanted.estimator.family = None
-    found = _compared(wanted, [name.strip() for part in said for name in part.split(",")] or None, arguments)
+    names = [name.strip() for part in said for name in part.split(",") if name.strip()]
+    families = [flags.family_named(type(wanted.estimator), name) for name in names] or None
+    found = _compared(wanted, families, arguments)
     _tell(found, wanted)
     return 130 if found.interrupted else 0
 
@@ -79,7 +81,7 @@ def _refuse(tokens: Sequence[str]) -> None:
             raise BadInput(REFUSED[name])
 
 
-def _compared(wanted: flags.Fit, families: list[str] | None, arguments: Sequence[str]) -> Comparison:
+def _compared(wanted: flags.Fit, families: list[type] | None, arguments: Sequence[str]) -> Comparison:
     from decet.referee.compare import compare
 
     new = wanted.out is not None and not wanted.out.exists()

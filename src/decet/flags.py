@@ -207,15 +207,18 @@ def _estimator(tokens: list[str], files: dict[str, dict[str, Any]], verb: str = 
 
 def _family(kind: Any, tokens: Sequence[str], files: dict[str, dict[str, Any]]) -> type:
     """The family's class: of the flag, else of the file, else the estimator's first."""
-    from decet.estimators.catalog import FAMILIES, PLAN
-
     _, said = taken(list(tokens), "--family.name")
     families = [content["family"] for content in files.values() if isinstance(content.get("family"), Mapping)]
     of_file = families[-1] if families else {}
     name = said[-1] if said else of_file.get("name")
+    return kind.row[0].family if name is None else family_named(kind, name)
+
+
+def family_named(kind: Any, name: Any) -> type:
+    """The family of this name, where the estimator can use it. Raises BadInput or Unsupported, with a suggestion."""
+    from decet.estimators.catalog import FAMILIES, PLAN
+
     able: list[type] = [cell.family for cell in kind.row]
-    if name is None:
-        return able[0]
     for family in able:
         if family.__name__.lower() == str(name).lower():
             return family
