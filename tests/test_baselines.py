@@ -6,6 +6,7 @@ import warnings
 
 import numpy as np
 import pytest
+from scipy import sparse
 from sklearn.base import clone
 from sklearn.datasets import load_digits
 
@@ -197,3 +198,83 @@ def test_what_is_no_picture_is_refused(pixels: np.ndarray, message: str) -> None
 def test_hog_needs_four_pixels_a_side() -> None:
     with pytest.raises(BadInput, match="at least 4 pixels on the shorter side for HOG. Received: 9 x 3."):
         hog(np.zeros((1, 1, 3, 9)))
+
+
+# ---------------------------------------------------------------------------------------------- tables, texts, floor
+
+
+def columns_and_slots(count: int = 300) -> tuple[np.ndarray, np.ndarray]:
+    """Two numbers and a category; the answer is in the second number and in the category."""
+    rng = np.random.default_rng(0)
+    rows = np.concatenate([rng.normal(size=(count, 2)), rng.integers(0, 4, (count, 1))], 1).astype(np.float32)
+    return rows, rows[:, 1] + 2.0 * (rows[:, 2] == 1)
+
+
+@pytest.mark.parametrize("name", ["logistic regression", "gradient boosting"])
+def test_baselines_of_tables_learn_classes(name: str) -> None:
+    rows, number = columns_and_slots()
+    model = baselines.table_baselines(2, (4,), numbers=False)[name]
+    y = (number > 0.5).astype(int)
+    assert clone(model).fit(rows[:200], y[:200]).score(rows[200:], y[200:]) > 0.9
+
+
+@pytest.mark.parametrize("name", ["ridge regression", "gradient boosting"])
+def test_baselines_of_tables_learn_numbers(name: str) -> None:
+    rows, number = columns_and_slots()
+    model = baselines.table_baselines(2, (4,), numbers=True)[name]
+    assert model.fit(rows[:200], number[:200]).score(rows[200:], number[200:]) > 0.85
+
+
+def test_a_value_that_training_never_saw_is_answered() -> None:
+    rows, number = columns_and_slots()
+    strange = rows[:3].copy()
+    strange[:, 2] = 9
+    for model in baselines.table_baselines(2, (4,), numbers=True).values():
+        assert np.isfinite(model.fit(rows, number).predict(strange)).all()
+
+
+@pytest.mark.parametrize("dense", [True, False])
+def test_sparse_tables_are_read_whole_or_by_their_main_directions(dense: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(baselines, "DENSE", 10**9 if dense else 0)
+    monkeypatch.setattr(baselines, "DIRECTIONS", 5)
+    rng = np.random.default_rng(0)
+    table = sparse.random(200, 50, 0.2, "csr", random_state=0)
+    y = (np.asarray(table[:, :10].sum(1)).ravel() > 1.0).astype(int) + (rng.random(200) > 2)
+    for model in baselines.table_baselines(50, (), numbers=False, cells=200 * 50).values():
+        assert model.fit(table, y).score(table, y) > 0.7
+
+
+def test_baselines_of_texts_read_words_as_they_are_cut() -> None:
+    texts = ["很 好\n好", "很 差", "好 極了", "差 極了"] * 5
+    y = np.array([1, 0, 1, 0] * 5)
+    for model in baselines.text_baselines(lambda text: text.split(" ")).values():
+        assert clone(model).fit(texts, y).score(texts, y) == 1.0
+        known = model.fit(texts, y)[0].vocabulary_
+        assert {"很", "差", "極了"} <= set(known)
+        assert "\n" not in known
+    words = baselines.text_baselines(lambda text: ["a", "\n", "b"])
+    assert set(words["naive Bayes on word counts"].fit(texts, y)[0].vocabulary_) == {"a", "b"}
+    assert set(words["logistic regression on tf-idf"].fit(texts, y)[0].vocabulary_) == {"a", "b", "a b"}
+
+
+def test_the_floor_does_not_look() -> None:
+    (common,) = baselines.floor(numbers=False).values()
+    assert common.fit(np.zeros((4, 1)), [0, 1, 1, 1]).predict_proba(np.zeros((1, 1))).tolist() == [[0.25, 0.75]]
+    (mean,) = baselines.floor(numbers=True).values()
+    assert mean.fit(np.zeros((2, 1)), [1.0, 3.0]).predict(np.zeros((1, 1))) == [2.0]
+
+
+def test_bytes_count_what_was_learned_once() -> None:
+    array = np.zeros(10)
+    assert baselines.bytes_of([array, array]) == 80
+    assert baselines.bytes_of({"ab": np.zeros(2, np.float32)}) == 2 + 8
+    rows, number = columns_and_slots()
+    small, large = (
+        baselines.bytes_of(
+            baselines.table_baselines(2, (4,), numbers=True)["gradient boosting"]
+            .set_params(max_iter=n)
+            .fit(rows, number)
+        )
+        for n in (2, 50)
+    )
+    assert 1_000 < small < large / 5

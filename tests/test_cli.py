@@ -494,6 +494,28 @@ def test_standard_input_is_a_table(run: Run, monkeypatch: pytest.MonkeyPatch) ->
         assert run("predict m -").out == of_file
 
 
+def test_a_report_is_written_into_the_model_folder(run: Run, tmp_path: Path) -> None:
+    done = run("evaluate m people.csv --report")
+    assert done.code == 0
+    assert "report in m/report.html\n" in done.err
+    page = (tmp_path / "m" / "report.html").read_text()
+    assert "on 120 rows of people.csv" in page
+    assert "decet evaluate m people.csv --report" in page
+    assert run("verify m").code == 0
+    done = run("fit", "table-classifier", "people.csv", "--target", "rich", *TINY, "--out", "n", "--report")
+    assert "report in n/report.html\n" in done.err
+    assert "on rows it was not trained on" in (tmp_path / "n" / "report.html").read_text()
+    assert run("fit table-classifier people.csv --target rich --report").err == (
+        "decet: --report needs --out: the folder that holds the run.\n"
+    )
+
+
+def test_a_report_on_a_public_set_looks_at_its_test_part(run: Run, tmp_path: Path, data_folder: Path) -> None:
+    few = ["--recipe.steps", "3", "--family.width", "8", "--family.depth", "1", "--recipe.members", "1"]
+    assert run("fit", "table-classifier", "adult", *few, "--out", "a", "--report").code == 0
+    assert "on 16,281 rows of adult" in (tmp_path / "a" / "report.html").read_text()
+
+
 def test_evaluate_prints_a_table_or_one_object(run: Run) -> None:
     warned = "warning: the model was trained on {}, so these figures are better than on new rows.\n"
     trained_on = json.loads(Path("m", "model.json").read_text())["provenance"]["data"]

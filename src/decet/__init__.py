@@ -29,7 +29,9 @@ _HOMES = {
     "Tables": "decet.data.tables",
     "Texts": "decet.data.texts",
     "Recipe": "decet.training.recipe",
+    "compare": "decet.referee.compare",
     "load": "decet.estimators.saved",
+    "report": "decet.pages.page",
     "verify": "decet.estimators.saved",
     "BadInput": "decet.errors",
     "DataWarning": "decet.estimators.reading",
@@ -48,6 +50,8 @@ if TYPE_CHECKING:
     from decet.families.cnn import CNN
     from decet.families.dnn import DNN
     from decet.families.resnet import ResNet
+    from decet.pages.page import report
+    from decet.referee.compare import compare
     from decet.training.recipe import Recipe
 
 __all__ = [
@@ -66,7 +70,9 @@ __all__ = [
     "TextClassifier",
     "Texts",
     "Unsupported",
+    "compare",
     "load",
+    "report",
     "verify",
 ]
 

@@ -1,5 +1,8 @@
 """What does not need deep learning: the models that stand beside a family, so that its figures mean something.
 
+Tables are answered by a linear model and by gradient boosting on histograms; texts by a linear model of tf-idf, and by
+naive Bayes on the counts of words; the floor of all is who does not look at the row at all.
+
 Pictures are answered by logistic regression and by gradient boosting, each on two kinds of columns: the pixels, and
 histograms of oriented gradients (HOG). In each cell of a picture the gradients vote for their orientation, weighted
 by their length; the histograms h of 2 x 2 cells make a block, which is normalised:
@@ -17,10 +20,13 @@ Differs from the paper:
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import sparse
 
 from decet.errors import BadInput
 
@@ -31,6 +37,108 @@ LARGEST = 64  # pixels of the longer side from which HOG is taken; larger pictur
 FEWEST = 4  # pixels of the shorter side, so that there are 2 x 2 cells
 COLUMNS = 1_024  # of pixels, at most; larger pictures are mean-pooled first
 CHUNK_PIXELS = 1 << 21  # pixels, of all channels, worked on at once
+BINS = 255  # of boosting's histograms; a category with more values is read as a number
+DENSE = 50_000_000  # cells of a sparse table that boosting reads as they are; larger ones by their main directions
+DIRECTIONS = 100  # and how many of these
+TERMS = 200_000  # words and pairs of words that tf-idf knows, the most frequent
+
+
+def floor(*, numbers: bool) -> dict[str, Any]:
+    """What answers without looking: the most common class with every class's share, or the mean."""
+    from sklearn.dummy import DummyClassifier, DummyRegressor
+
+    return {"the mean": DummyRegressor()} if numbers else {"the most common class": DummyClassifier()}
+
+
+def table_baselines(
+    columns: int, slots: Sequence[int], *, numbers: bool, cells: int | None = None, seed: int = 0
+) -> dict[str, Any]:
+    """Unfitted scikit-learn pipelines by name; each takes rows (N, columns + categories), float.
+
+    columns: numbers of a row, without gaps; slots: values (0, 1, ...) of each category that follows them.
+    numbers: whether numbers are asked, not classes. cells: of a sparse table, in all; None: the table is dense.
+    """
+    from sklearn.compose import make_column_transformer
+    from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
+    from sklearn.linear_model import LogisticRegression, RidgeCV
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import MaxAbsScaler, OneHotEncoder, StandardScaler
+
+    places = np.arange(columns + len(slots))
+    if cells is None:
+        one_hot = OneHotEncoder(handle_unknown="infrequent_if_exist", min_frequency=2)
+        read: Any = make_column_transformer((StandardScaler(), places[:columns]), (one_hot, places[columns:]))
+    else:
+        read = MaxAbsScaler()
+    linear = RidgeCV(np.logspace(-2, 4, 13)) if numbers else LogisticRegression(max_iter=1_000)
+    trees = (HistGradientBoostingRegressor if numbers else HistGradientBoostingClassifier)(
+        max_bins=BINS,
+        categorical_features=[columns + i for i, count in enumerate(slots) if count <= BINS] or None,
+        random_state=seed,
+    )
+    boosted = trees if cells is None else make_pipeline(_whole_or_directions(cells, seed), trees)
+    name = "ridge regression" if numbers else "logistic regression"
+    return {name: make_pipeline(read, linear), "gradient boosting": boosted}
+
+
+def _whole_or_directions(cells: int, seed: int) -> Any:
+    """From a sparse table to a dense one."""
+    from sklearn.decomposition import TruncatedSVD
+    from sklearn.preprocessing import FunctionTransformer
+
+    if cells <= DENSE:
+        return FunctionTransformer(_dense, accept_sparse=True)
+    return TruncatedSVD(DIRECTIONS, random_state=seed)
+
+
+def _dense(table: Any) -> Array:
+    return np.asarray(table.toarray() if sparse.issparse(table) else table)
+
+
+def text_baselines(cut: Callable[[str], list[str]]) -> dict[str, Any]:
+    """Unfitted scikit-learn pipelines by name; each takes a list of texts, which `cut` turns into words."""
+    from sklearn.feature_extraction.text import CountVectorizer, TfidfVectorizer
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.naive_bayes import MultinomialNB
+    from sklearn.pipeline import make_pipeline
+
+    def words(text: str) -> list[str]:
+        return [word for word in cut(text) if not word.isspace()]
+
+    def terms(text: str) -> list[str]:
+        found = words(text)
+        return found + [" ".join(pair) for pair in pairwise(found)]
+
+    weighed = TfidfVectorizer(analyzer=terms, sublinear_tf=True, max_features=TERMS, dtype=np.float32)
+    return {
+        "logistic regression on tf-idf": make_pipeline(weighed, LogisticRegression(C=10.0, max_iter=1_000)),
+        "naive Bayes on word counts": make_pipeline(CountVectorizer(analyzer=words), MultinomialNB()),
+    }
+
+
+def bytes_of(model: Any) -> int:
+    """Bytes of everything a fitted model has learned: its arrays, and the words it knows."""
+    seen: dict[int, Any] = {}  # what was counted, held so that no other thing gets its number
+
+    def size(value: Any) -> int:
+        if id(value) in seen:
+            return 0
+        seen[id(value)] = value
+        match value:
+            case np.ndarray() if value.dtype != object:
+                return int(value.nbytes)
+            case str():
+                return len(value.encode("utf-8", "surrogatepass"))
+            case bool() | int() | float() | np.generic():
+                return 8
+            case dict():
+                return sum(size(key) + size(item) for key, item in value.items())
+            case list() | tuple() | set() | np.ndarray():
+                return sum(map(size, value))
+        inside = getattr(value, "__dict__", None)
+        return 0 if inside is None or isinstance(value, type) or callable(value) else size(dict(inside))
+
+    return size(model)
 
 
 def picture_baselines(seed: int = 0) -> dict[str, Any]:

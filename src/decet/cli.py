@@ -10,7 +10,6 @@ the dataclasses in `decet.flags`. Nothing heavy is imported before a verb needs 
 from __future__ import annotations
 
 import argparse
-import csv
 import json
 import os
 import shlex
@@ -23,18 +22,16 @@ import traceback
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from decet import __version__, flags
+from decet import __version__, comparing, flags, writers
 from decet.errors import BadInput, DecetError, check_choice, listed, suggest
 
 if TYPE_CHECKING:
     from decet.data.datasets import Loaded
 
 SPLITS = ("train", "validation", "test")
-BATCH = 4096  # records written to a Parquet file at a time
 SHOWN = 60  # columns of a table that `show` lists
 
 
@@ -92,6 +89,9 @@ def _fit(arguments: list[str]) -> int:
         return 0
     model = _trained(wanted)
     _tell_fit(model, wanted)
+    if wanted.report and wanted.out is not None:
+        data = _official_test(wanted.data)
+        _write_report(model, data, None if data is None else wanted.target, wanted.out, ["fit", *arguments])
     return 130 if model.interrupted_ else 0
 
 
@@ -143,6 +143,21 @@ def _trained(wanted: flags.Fit) -> Any:
         show.close()
 
 
+def _official_test(name: str) -> Loaded | None:
+    """The official test part of a public set, which the model has not seen."""
+    from decet.data import datasets
+
+    if not datasets.means_set(name) or "test" not in (datasets.load(name).splits or {}):
+        return None
+    return datasets.load(name, "test")
+
+
+def _write_report(model: Any, data: Any, target: Any, folder: Path, arguments: list[str]) -> None:
+    from decet.pages.page import report
+
+    _say(f"report in {report(model, data, target, out=folder, command=shlex.join(['decet', *arguments]))}")
+
+
 def _tell_fit(model: Any, wanted: flags.Fit) -> None:
     """Figures on stdout; where the model went on stderr."""
     told, out = model.provenance_, wanted.out
@@ -179,14 +194,14 @@ def _tell_fit(model: Any, wanted: flags.Fit) -> None:
 
 
 def _predict(arguments: list[str]) -> int:
-    parser = _Arguments("predict", "MODEL [DATA]")
+    parser = _arguments("predict", "MODEL [DATA]")
     parser.add_argument("--text", metavar="S", action="append", help="a text itself, in place of DATA; may be repeated")
     parser.add_argument("--out", metavar="FILE", help="write .csv, .parquet or .jsonl instead of JSON lines to stdout")
     parser.add_argument("--split", metavar="PART", help="train or test: an official part of a public set")
     said = parser.read(arguments)
     out = None if said.out is None else Path(said.out)
-    if out is not None and out.suffix not in WRITERS:
-        raise BadInput(f"--out must end in {listed(WRITERS)}. Received: {said.out!r}.")
+    if out is not None and out.suffix not in writers.WRITERS:
+        raise BadInput(f"--out must end in {listed(writers.WRITERS)}. Received: {said.out!r}.")
     if out is not None and (out.is_dir() or not os.access(out.absolute().parent, os.W_OK)):
         raise BadInput(f"--out {out} cannot be written. Choose a file in a folder that is there and writable.")
     unread: list[str] = []
@@ -194,11 +209,11 @@ def _predict(arguments: list[str]) -> int:
     if out is None:
         count = 0
         for count, record in enumerate(records, 1):  # noqa: B007
-            sys.stdout.write(_line(record))
+            sys.stdout.write(writers.line(record))
         return _tell_unread(unread, count)
     beside = out.with_name(f".{out.name}.{os.getpid()}")
     try:
-        count = WRITERS[out.suffix](records, beside)
+        count = writers.WRITERS[out.suffix](records, beside)
         beside.replace(out)
     except OSError as error:
         raise BadInput(f"--out {out} could not be written ({error.strerror}).") from error
@@ -239,9 +254,10 @@ def _tell_unread(unread: list[str], count: int) -> int:
 
 
 def _evaluate(arguments: list[str]) -> int:
-    parser = _Arguments("evaluate", "MODEL DATA")
+    parser = _arguments("evaluate", "MODEL DATA")
     parser.add_argument("--split", metavar="PART", help="train or test: an official part of a public set (test)")
     parser.add_argument("--target", metavar="COL", help="the column(s) with the answers, where not as in training")
+    parser.add_argument("--report", action="store_true", help="write MODEL/report.html: figures, and where it errs")
     parser.add_argument("--json", action="store_true", help="print one object whose keys are the metrics")
     said = parser.read(arguments)
     from decet.estimators.saved import load
@@ -253,6 +269,8 @@ def _evaluate(arguments: list[str]) -> int:
     target = said.target.split(",") if said.target and "," in said.target else said.target
     metrics = model.evaluate(data, target)
     print(json.dumps(metrics) if said.json else _metrics_table(metrics))
+    if said.report:
+        _write_report(model, data, target, Path(said.MODEL), ["evaluate", *arguments])
     return 0
 
 
@@ -281,74 +299,11 @@ def _metrics_table(metrics: Mapping[str, float | None]) -> str:
     return "\n".join(f"  {name:<18} {'undefined' if v is None else format(v, '.6g')}" for name, v in metrics.items())
 
 
-# --------------------------------------------------------------------------------------------------- files of answers
-
-
-def _line(record: Mapping[str, Any]) -> str:
-    return json.dumps(record, ensure_ascii=False) + "\n"
-
-
-def _flat(record: Mapping[str, Any], above: str = "") -> dict[str, Any]:
-    """One level: `probabilities.yes`; a list of labels as JSON."""
-    flat: dict[str, Any] = {}
-    for key, value in record.items():
-        if isinstance(value, Mapping):
-            flat |= _flat(value, f"{above}{key}.")
-        else:
-            flat[above + key] = json.dumps(value, ensure_ascii=False) if isinstance(value, list) else value
-    return flat
-
-
-def _write_lines(records: Iterable[Mapping[str, Any]], path: Path) -> int:
-    count = 0
-    with open(path, "w", encoding="utf-8") as file:
-        for count, record in enumerate(records, 1):  # noqa: B007
-            file.write(_line(record))
-    return count
-
-
-def _write_csv(records: Iterable[Mapping[str, Any]], path: Path) -> int:
-    count, writer = 0, None
-    with open(path, "w", encoding="utf-8", newline="") as file:
-        for count, record in enumerate(map(_flat, records), 1):  # noqa: B007
-            if writer is None:
-                writer = csv.DictWriter(file, record)
-                writer.writeheader()
-            writer.writerow(record)
-    return count
-
-
-def _write_parquet(records: Iterable[Mapping[str, Any]], path: Path) -> int:
-    import pyarrow as pa
-    from pyarrow import parquet
-
-    count, writer, rows = 0, None, map(_flat, records)
-    try:
-        while batch := list(islice(rows, BATCH)):
-            if writer is None:
-                found = pa.Table.from_pylist(batch).schema  # a column that is empty so far may yet hold a sentence
-                fields = [field.with_type(pa.string()) if pa.types.is_null(field.type) else field for field in found]
-                writer = parquet.ParquetWriter(path, pa.schema(fields))
-            writer.write_table(pa.Table.from_pylist(batch, schema=writer.schema))
-            count += len(batch)
-    finally:
-        if writer is not None:
-            writer.close()
-    return count
-
-
-WRITERS: dict[str, Callable[[Iterable[Mapping[str, Any]], Path], int]] = {
-    ".csv": _write_csv,
-    ".parquet": _write_parquet,
-    ".jsonl": _write_lines,
-}
-
-
 # ------------------------------------------------------------------------------------------------------ verify, show
 
 
 def _verify(arguments: list[str]) -> int:
-    said = _Arguments("verify", "MODEL").read(arguments)
+    said = _arguments("verify", "MODEL").read(arguments)
     from decet import artifact
     from decet.estimators.saved import verify
 
@@ -360,7 +315,7 @@ def _verify(arguments: list[str]) -> int:
 
 
 def _show(arguments: list[str]) -> int:
-    parser = _Arguments("show", "MODEL")
+    parser = _arguments("show", "MODEL")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     said = parser.read(arguments)
     from decet.estimators.described import describe
@@ -418,7 +373,7 @@ def _aligned(rows: Sequence[Sequence[str]]) -> Iterator[str]:
 
 
 def _cells(arguments: list[str]) -> int:
-    parser = _Arguments("cells")
+    parser = _arguments("cells")
     parser.add_argument("--json", action="store_true", help="print one JSON object a line")
     said = parser.read(arguments)
     from decet.estimators.catalog import ESTIMATORS, PLAN
@@ -440,7 +395,7 @@ def _cells(arguments: list[str]) -> int:
 
 
 def _datasets(arguments: list[str]) -> int:
-    parser = _Arguments("datasets")
+    parser = _arguments("datasets")
     parser.add_argument("NAME", nargs="?", help="fetch this set, and tell all about it")
     parser.add_argument("--json", action="store_true", help="print one JSON object a set")
     said = parser.read(arguments)
@@ -488,6 +443,7 @@ def _cut(text: str, most: int) -> str:
 
 VERBS: dict[str, tuple[Callable[[list[str]], int], str, str]] = {
     "fit": (_fit, "ESTIMATOR DATA", "train a model, measure it, save it"),
+    "compare": (comparing.compare, "ESTIMATOR DATA", "which family is best, how surely, and is a network needed?"),
     "predict": (_predict, "MODEL [DATA]", "answer rows: one JSON line each, or a CSV or Parquet file"),
     "evaluate": (_evaluate, "MODEL DATA", "every metric on rows whose answers are known"),
     "verify": (_verify, "MODEL", "check the files of a model and replay its golden rows"),
@@ -497,27 +453,8 @@ VERBS: dict[str, tuple[Callable[[list[str]], int], str, str]] = {
 }
 
 
-class _Arguments(argparse.ArgumentParser):
-    """The arguments of a small verb, every mistake told in one sentence."""
-
-    def __init__(self, verb: str, positional: str = ""):
-        super().__init__(
-            prog=f"decet {verb}",
-            description=VERBS[verb][2],
-            allow_abbrev=False,
-            formatter_class=lambda prog: argparse.HelpFormatter(prog, max_help_position=28, width=flags.WIDTH),
-        )
-        for name in positional.split():
-            bare = name.strip("[]")
-            told = {"MODEL": "a model folder", "DATA": "a path, -, or a public set"}[bare]
-            self.add_argument(bare, nargs="?" if bare != name else None, help=told)
-
-    def read(self, arguments: list[str]) -> argparse.Namespace:
-        flags.check_flags(arguments, self._option_string_actions)
-        return self.parse_args(arguments)
-
-    def error(self, message: str) -> Any:
-        raise BadInput(flags.told(message, self.prog))
+def _arguments(verb: str, positional: str = "") -> flags.Arguments:
+    return flags.Arguments(verb, VERBS[verb][2], positional)
 
 
 def _front_page() -> str:

@@ -51,9 +51,10 @@ COMMON = (
     Flag("order", "COL", "times: the past trains and the future validates"),
     Flag("config", "FILE", "YAML with any of these settings; flags win over it"),
     Flag("print-config", "", "print the settings in effect as YAML for --config, and do nothing else"),
+    Flag("report", "", "write report.html into --out: figures, how it learned, what it errs on"),
     Flag("json", "", "print one JSON object"),
 )
-ONCE = ("config", "print_config", "json", "resume", "overwrite")  # about this call, not about the model
+ONCE = ("config", "print_config", "report", "json", "resume", "overwrite")  # about this call, not about the model
 
 
 @dataclass(frozen=True)
@@ -71,15 +72,19 @@ class Fit:
     budget: float | None
     resume: bool
     overwrite: bool
+    report: bool
     json: bool
     config: str | None  # the settings as YAML, where --print-config asks for them
 
 
-def read(arguments: Sequence[str]) -> Fit:
-    """The arguments of `decet fit` after the verb. Raises BadInput or Unsupported, with a suggestion."""
-    tokens, paths = _taken([_spelled(token) for token in arguments], "--config")
+def read(arguments: Sequence[str], verb: str = "fit") -> Fit:
+    """The arguments of `decet fit` after the verb, or of another verb that takes the same.
+
+    Raises BadInput or Unsupported, with a suggestion.
+    """
+    tokens, paths = taken([_spelled(token) for token in arguments], "--config")
     files = {path: _yaml(path) for path in paths}
-    kind, tokens = _estimator(tokens, files)
+    kind, tokens = _estimator(tokens, files, verb)
     family = _family(kind, tokens, files)
     parser = _parser(kind, family)
     check_flags(tokens, parser._option_string_actions, family)
@@ -88,15 +93,15 @@ def read(arguments: Sequence[str]) -> Fit:
     try:
         found = parser.parse_args([*(f"--config={path}" for path in paths), kebab(kind), *tokens])
     except argparse.ArgumentError as error:
-        raise BadInput(told(str(error), "decet fit")) from error
+        raise BadInput(told(str(error), f"decet {verb}")) from error
     said = {name: value for name, value in found.clone(with_meta=False).as_dict().items() if value is not None}
     said["data"] = said.get("data", _last(files, "data"))  # the parser takes a lacking one for None
-    return _fit(kind, family, said)
+    return _fit(kind, family, said, verb)
 
 
-def _fit(kind: Any, family: type, said: dict[str, Any]) -> Fit:
+def _fit(kind: Any, family: type, said: dict[str, Any], verb: str) -> Fit:
     if said["data"] is None:
-        raise BadInput(f"decet fit {kebab(kind)} needs DATA: a path, - for standard input, or a public set.")
+        raise BadInput(f"decet {verb} {kebab(kind)} needs DATA: a path, - for standard input, or a public set.")
     asked = {f.name: said[f.name] for f in fields(kind.question) if f.name in said}
     parts: dict[str, Any] = {"family": family, "recipe": _recipe(), "inputs": kind.kind}
     own = {section: _cast(parts[section], said.get(section, {})) for section in SECTIONS}
@@ -108,7 +113,7 @@ def _fit(kind: Any, family: type, said: dict[str, Any]) -> Fit:
     target = said.get("target")
     if isinstance(target, str) and "," in target:
         target = [name.strip() for name in target.split(",")]
-    for flag in ("resume", "overwrite"):
+    for flag in ("resume", "overwrite", "report"):
         if said[flag] and "out" not in said:
             raise BadInput(f"--{flag} needs --out: the folder that holds the run.")
     if said["resume"] and said["overwrite"]:
@@ -132,8 +137,32 @@ def _fit(kind: Any, family: type, said: dict[str, Any]) -> Fit:
         order=said.get("order"),
         resume=said["resume"],
         overwrite=said["overwrite"],
+        report=said["report"],
         json=said["json"],
     )
+
+
+class Arguments(argparse.ArgumentParser):
+    """The arguments of a small verb, every mistake told in one sentence."""
+
+    def __init__(self, verb: str, description: str, positional: str = ""):
+        super().__init__(
+            prog=f"decet {verb}",
+            description=description,
+            allow_abbrev=False,
+            formatter_class=lambda prog: argparse.HelpFormatter(prog, max_help_position=28, width=WIDTH),
+        )
+        for name in positional.split():
+            bare = name.strip("[]")
+            hint = {"MODEL": "a model folder", "DATA": "a path, -, or a public set"}[bare]
+            self.add_argument(bare, nargs="?" if bare != name else None, help=hint)
+
+    def read(self, arguments: list[str]) -> argparse.Namespace:
+        check_flags(arguments, self._option_string_actions)
+        return self.parse_args(arguments)
+
+    def error(self, message: str) -> Any:
+        raise BadInput(told(message, self.prog))
 
 
 # ------------------------------------------------------------------------------------------- which estimator, family
@@ -154,7 +183,7 @@ def asks_estimator(arguments: Sequence[str]) -> bool:
     return any(kebab(token) in estimator_names() for token in arguments)
 
 
-def _estimator(tokens: list[str], files: dict[str, dict[str, Any]]) -> tuple[Any, list[str]]:
+def _estimator(tokens: list[str], files: dict[str, dict[str, Any]], verb: str = "fit") -> tuple[Any, list[str]]:
     """The estimator's class, and the other tokens."""
     known = estimator_names()
     place = next((i for i, token in enumerate(tokens) if kebab(token) in known), None)
@@ -165,7 +194,7 @@ def _estimator(tokens: list[str], files: dict[str, dict[str, Any]]) -> tuple[Any
     else:
         name, rest = _last(files, "estimator"), tokens
     if name is None:
-        raise BadInput(f"decet fit needs an ESTIMATOR and DATA. There are: {listed(known)}.")
+        raise BadInput(f"decet {verb} needs an ESTIMATOR and DATA. There are: {listed(known)}.")
     from decet.estimators.catalog import ESTIMATORS, PLAN
 
     for kind in ESTIMATORS:
@@ -178,15 +207,18 @@ def _estimator(tokens: list[str], files: dict[str, dict[str, Any]]) -> tuple[Any
 
 def _family(kind: Any, tokens: Sequence[str], files: dict[str, dict[str, Any]]) -> type:
     """The family's class: of the flag, else of the file, else the estimator's first."""
-    from decet.estimators.catalog import FAMILIES, PLAN
-
-    _, said = _taken(list(tokens), "--family.name")
+    _, said = taken(list(tokens), "--family.name")
     families = [content["family"] for content in files.values() if isinstance(content.get("family"), Mapping)]
     of_file = families[-1] if families else {}
     name = said[-1] if said else of_file.get("name")
+    return kind.row[0].family if name is None else family_named(kind, name)
+
+
+def family_named(kind: Any, name: Any) -> type:
+    """The family of this name, where the estimator can use it. Raises BadInput or Unsupported, with a suggestion."""
+    from decet.estimators.catalog import FAMILIES, PLAN
+
     able: list[type] = [cell.family for cell in kind.row]
-    if name is None:
-        return able[0]
     for family in able:
         if family.__name__.lower() == str(name).lower():
             return family
@@ -226,7 +258,7 @@ def _spelled(token: str) -> str:
     return f"--{name}{equals}{value}"
 
 
-def _taken(tokens: list[str], flag: str) -> tuple[list[str], list[str]]:
+def taken(tokens: list[str], flag: str) -> tuple[list[str], list[str]]:
     """The tokens without a flag and its values, and the values."""
     rest, values = [], []
     waiting = iter(tokens)
@@ -513,7 +545,7 @@ def _fields(owner: Any, prefix: str) -> str:
 
 def columns(pairs: Sequence[tuple[str, str]]) -> str:
     """Two columns, the second wrapped; equal texts that follow each other stand once."""
-    width = min(28, max(len(left) for left, _ in pairs) + 2)
+    width = min(30, max(len(left) for left, _ in pairs) + 2)
     lines: list[str] = []
     for i, (left, right) in enumerate(pairs):
         shown = '"' if i and right and right == pairs[i - 1][1] else right

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from decet import BadInput, artifact
-from decet.estimators.folders import HELD, check_free, check_own
+from decet.estimators.folders import COMPARISON, HELD, check_free, check_free_to_compare, check_own
 
 
 def hold(folder, *names):
@@ -53,3 +53,16 @@ def test_a_file_and_a_contradiction_are_refused(tmp_path):
         check_free(tmp_path / "out", resume=False, overwrite=False)
     with pytest.raises(BadInput, match=r"^resume and overwrite exclude each other"):
         check_free(tmp_path, resume=True, overwrite=True)
+
+
+def test_a_comparison_has_a_folder_of_its_own(tmp_path):
+    out = tmp_path / "c"
+    check_free_to_compare(out, resume=False, overwrite=False)
+    hold(out, COMPARISON)
+    with pytest.raises(BadInput, match=r"c already holds a comparison\. Say --resume, --overwrite, or another --out\."):
+        check_free_to_compare(out, resume=False, overwrite=False)
+    check_free_to_compare(out, resume=True, overwrite=False)
+    check_free_to_compare(out, resume=False, overwrite=True)
+    hold(out, "model.json")
+    with pytest.raises(BadInput, match=r"c holds a model, not a comparison\. Choose another --out\."):
+        check_free_to_compare(out, resume=False, overwrite=True)

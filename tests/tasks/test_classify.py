@@ -393,3 +393,21 @@ def test_the_learner_has_a_head_of_the_specs_width():
     assert isinstance(learner, nn.Module)
     assert learner.head.weight.shape == (5, 7)
     assert learner.smoothing == 0.2
+
+
+def test_sums_over_items_give_the_accuracy():
+    rng = np.random.default_rng(0)
+    answers = rng.random((40, 5))
+    target = np.stack([rng.integers(-1, 2, 40), rng.integers(-1, 3, 40)], 1)
+    items = Classify().items(answers, target, COLUMNS)
+    for rows in (np.arange(40), rng.integers(0, 40, 40)):
+        expected = Classify().metrics(answers[rows], target[rows], COLUMNS)["accuracy"]
+        assert float(Classify().of_items(items[rows].sum(0))) == pytest.approx(expected)
+    soft = Classify().items(answers[:, :2], answers[:, :2], LabelSpec((2,)))
+    assert Classify().of_items(soft.sum(0)) == 1.0
+
+
+def test_a_column_without_known_labels_does_not_count():
+    items = Classify().items(np.array([[0.2, 0.8, 1, 0, 0]]), np.array([[1, -1]]), COLUMNS)
+    assert Classify().of_items(items.sum(0)) == 1.0
+    assert np.isnan(Classify().of_items(np.zeros(4)))

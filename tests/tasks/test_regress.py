@@ -158,3 +158,15 @@ def test_an_unknown_loss_is_refused():
     assert str(caught.value) == (
         "loss must be one of 'squared', 'absolute', 'huber'. Received: 'square'. Did you mean 'squared'?"
     )
+
+
+def test_sums_over_items_give_r2():
+    rng = np.random.default_rng(0)
+    answers, truth = rng.normal(1e6, 1, (50, 2)), rng.normal(1e6, 1, (50, 2))
+    truth[:7, 1] = np.nan
+    items = Regress().items(answers, truth, NumberSpec(2))
+    for rows in (np.arange(50), rng.integers(0, 50, 50)):
+        expected = Regress().metrics(answers[rows], truth[rows], NumberSpec(2))["r2"]
+        assert float(Regress().of_items(items[rows].sum(0))) == pytest.approx(expected)
+    flat = Regress().items(answers, np.ones((50, 2)), NumberSpec(2))
+    assert np.isnan(Regress().of_items(flat.sum(0)))

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from decet.errors import BadInput
-from decet.training.checkpoint import copy_tree, read_tree, same_tree, write_tree
+from decet.training.checkpoint import copy_tree, read_tree, same_tree, write_tree, write_whole
 
 TREE = {
     "step": 7,
@@ -166,3 +166,15 @@ def test_bytes_flipped_at_random_never_escape_as_anything_but_a_sentence(good):
             read_tree(good)
         except BadInput as error:
             assert "is not a whole checkpoint" in str(error)
+
+
+def test_any_bytes_are_written_whole_or_not_at_all(tmp_path):
+    path = tmp_path / "a" / "page.html"
+    write_whole(path, b"old")
+    write_whole(path, b"new")
+    assert path.read_bytes() == b"new"
+    assert [p.name for p in path.parent.iterdir()] == ["page.html"]
+    with pytest.raises(
+        BadInput, match=r"the page .*none could not be written \(.*\)\. Free space or choose another --out"
+    ):
+        write_whole(path / "none", b"", "the page ")

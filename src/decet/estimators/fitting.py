@@ -25,8 +25,9 @@ from decet import artifact
 from decet.contracts import ImageSpec, LabelSpec, Learner, Stage
 from decet.data.resident import Resident, moved, taken
 from decet.data.splits import folds, split
-from decet.data.targets import LabelCodec, NumberCodec, check_learnable, fit_labels, fit_numbers
+from decet.data.targets import LabelCodec
 from decet.errors import BadInput, check_range, listed, suggest
+from decet.estimators.answers import fit_answer
 from decet.estimators.base import Cell, Estimator, answers_of, bulk_of
 from decet.estimators.folders import CROSSFIT, check_free
 from decet.estimators.reading import DataWarning, Given
@@ -110,7 +111,7 @@ class _Fit:
         self.before = None if call.start is None else _loaded(call.start)
 
     def run(self) -> None:
-        self.answer = self._fit_answer()
+        self.answer = fit_answer(self.asked, self.given.answers)
         self.asked.check(self.answer.spec)
         self.target = self.answer.encode(self.given.answers)
         self._check_metric()
@@ -146,14 +147,6 @@ class _Fit:
             shutil.rmtree(self.call.out / "checkpoint", ignore_errors=True)
 
     # ------------------------------------------------------------------------------------- answers and rows
-
-    def _fit_answer(self) -> LabelCodec | NumberCodec:
-        y = self.given.answers
-        if not isinstance(self.asked, Classify):
-            return fit_numbers(y)
-        codec = fit_labels(y, soft=_is_soft(y))
-        check_learnable(codec, y)
-        return codec
 
     def _check_metric(self) -> None:
         name = self.estimator.recipe.metric if self.estimator.recipe is not None else None
@@ -586,15 +579,3 @@ def _tensors(inputs: tuple[Any, ...]) -> list[torch.Tensor]:
     for x in inputs:
         found += [x.offsets, x.columns, x.values] if isinstance(x, Sparse) else [x]
     return found
-
-
-def _is_soft(y: Any) -> bool:
-    """Whether answers are probabilities: rows of two or more fractions that sum to 1."""
-    try:
-        array = np.asarray(y)
-    except ValueError:  # lists of unequal length: sets of labels
-        return False
-    if array.ndim != 2 or array.shape[1] < 2 or array.dtype.kind != "f":
-        return False
-    fractions = bool((array >= 0).all()) and bool(np.allclose(array.sum(1), 1.0, atol=1e-5))
-    return fractions and not bool((array == array.round()).all())

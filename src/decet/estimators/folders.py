@@ -9,6 +9,7 @@ from decet.errors import BadInput
 from decet.training.loop import CHECKPOINT
 
 CROSSFIT = "checkpoint/crossfit.safetensors"
+COMPARISON = "comparison.json"
 HELD = ("model.json", artifact.COMMIT, CHECKPOINT, CROSSFIT)  # each shows that the folder is a run's or a model's
 
 
@@ -25,6 +26,15 @@ def check_free(out: Path, *, resume: bool, overwrite: bool) -> None:
     held = [name for name in HELD if (out / name).exists()]
     if held and not (resume or overwrite):
         raise BadInput(f"{out} already holds a run ({held[0]}). Say --resume, --overwrite, or another --out.")
+
+
+def check_free_to_compare(out: Path, *, resume: bool, overwrite: bool) -> None:
+    """Refuse a folder that holds another comparison, unless it is resumed or its place may be taken; or a model."""
+    check_free(out, resume=resume, overwrite=overwrite)
+    if any((out / name).exists() for name in HELD):
+        raise BadInput(f"{out} holds a model, not a comparison. Choose another --out.")
+    if (out / COMPARISON).exists() and not (resume or overwrite):
+        raise BadInput(f"{out} already holds a comparison. Say --resume, --overwrite, or another --out.")
 
 
 def check_own(folder: Path) -> None:

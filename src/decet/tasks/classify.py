@@ -99,6 +99,20 @@ class Classify:
             result[name] = float(np.mean(values)) if values else None
         return result
 
+    def items(self, answers: Array, target: Array, spec: LabelSpec) -> Array:
+        """What each item brings to the accuracy, (n, 2 J): whether it is right, and whether its answer is known."""
+        if np.issubdtype(target.dtype, np.floating):
+            target = target.argmax(1)[:, None]
+        real = target >= 0
+        return np.concatenate([(self.decide(answers, spec) == target) & real, real], 1).astype(np.float64)
+
+    def of_items(self, sums: Array) -> Array:
+        """The accuracy of items whose `items` add up to these sums (..., 2 J)."""
+        right, real = np.split(sums, 2, -1)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            accuracy: Array = np.nansum(right / real, -1) / (real > 0).sum(-1)
+        return accuracy
+
     def row_weights(self, target: Array, spec: LabelSpec, names: list[list[Any]]) -> Array | None:
         """The weight of each row that `class_weight` asks for; None when it asks for nothing."""
         if self.class_weight is None:

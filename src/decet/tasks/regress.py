@@ -63,6 +63,23 @@ class Regress:
             result[name] = float(np.mean(values)) if values else None
         return result
 
+    def items(self, answers: Array, target: Array, spec: NumberSpec) -> Array:
+        """What each item brings to r2, (n, 4 J): its squared error, y, y squared, and whether its answer is known."""
+        real = ~np.isnan(target)
+        centre = np.nansum(target, 0) / np.maximum(real.sum(0), 1)
+        y = np.where(real, target - centre, 0.0)  # around 0, so that no digits are lost
+        error = np.where(real, answers - target, 0.0)
+        return np.concatenate([error**2, y, y**2, real], 1).astype(np.float64)
+
+    def of_items(self, sums: Array) -> Array:
+        """The r2 of items whose `items` add up to these sums (..., 4 J); NaN where all truths are equal."""
+        error, y, square, real = np.split(sums, 4, -1)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            spread = square - y**2 / real
+            each = np.where(spread > 1e-12 * square, 1 - error / spread, np.nan)
+            found: Array = np.nansum(each, -1) / np.isfinite(each).sum(-1)
+        return found
+
 
 class Regressor(Learner):
     """A body, a head a member, the loss above. predict: inputs -> standardised numbers (B, J)."""

@@ -36,14 +36,19 @@ def copy_tree(tree: Any) -> Any:
 
 
 def write_tree(path: Path, tree: Any) -> None:
-    """Write to a temporary file beside `path`, flush it to the disk, then put it in place."""
+    """Write a tree to `path`, whole or not at all. Raises BadInput where it cannot be written."""
     tensors: dict[str, Tensor] = {}
     header = json.dumps(_lift(tree, "", tensors))
+    write_whole(path, save(tensors, metadata={"tree": header}), "the checkpoint ")
+
+
+def write_whole(path: Path, data: bytes, what: str = "") -> None:
+    """Write to a temporary file beside `path`, flush it to the disk, then put it in place. `what`: for messages."""
     temporary = path.with_name(path.name + ".tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with open(temporary, "wb") as file:
-            file.write(save(tensors, metadata={"tree": header}))
+            file.write(data)
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
@@ -56,7 +61,7 @@ def write_tree(path: Path, tree: Any) -> None:
         with suppress(OSError):
             temporary.unlink()
         raise BadInput(
-            f"the checkpoint {path} could not be written ({error.strerror}). Free space or choose another --out."
+            f"{what}{path} could not be written ({error.strerror}). Free space or choose another --out."
         ) from error
 
 

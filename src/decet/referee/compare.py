@@ -1,0 +1,522 @@
+"""compare: which of these fits my data, how good is it, and is it worth it?
+
+Every family of the row, and what needs no network, on the same rows under one budget. Test rows are set aside first (or
+are the official ones of a public set) and judge everybody; each contender is fitted on the rest, and sets aside for
+itself what it needs to choose by. What comes out is one figure each with its interval, the paired difference to the
+best, what it costs, and a verdict in words.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+import warnings
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from sklearn.base import clone
+
+from decet import artifact
+from decet.contracts import LabelSpec
+from decet.data import datasets
+from decet.data.archives import NoPart
+from decet.data.documents import read_documents
+from decet.data.images import Images
+from decet.data.pictures import read_pictures
+from decet.data.splits import split
+from decet.data.texts import Texts
+from decet.errors import BadInput, DecetError, Unsupported, check_range, listed, suggest
+from decet.estimators.answers import fit_answer
+from decet.estimators.base import Estimator
+from decet.estimators.catalog import FAMILIES
+from decet.estimators.fitting import FOLDS
+from decet.estimators.folders import COMPARISON, check_free_to_compare
+from decet.estimators.reading import DataWarning, Given
+from decet.referee.comparison import Comparison, Judged
+from decet.referee.contenders import (
+    Contender,
+    Network,
+    Terms,
+    answers_taken,
+    baselines,
+    latency,
+    peak_memory,
+    taken,
+)
+from decet.referee.intervals import interval, resampled
+from decet.referee.verdict import FLOOR, Result, duration_of, ranked, verdict
+from decet.training.checkpoint import read_tree, write_tree
+from decet.training.progress import Part, Quiet, Show
+
+Array = NDArray[Any]
+TEST = 0.2  # share of the rows that are set aside, where there is no official test
+FEWEST = 20  # rows below which none can be
+LEAST = 2.0  # seconds of a budget for each contender
+OWN, FITTING = 0.95, 0.9  # share of the budget that is given out, and of a share that its fit may take
+ANSWERS = "answers.safetensors"  # what contenders said so far, beside an unfinished comparison
+
+
+@dataclass
+class _Call:
+    """What `compare` was called with, beside the data."""
+
+    budget: float | None
+    groups: Any
+    order: Any
+    test: float
+    out: Path | None
+    resume: bool
+    overwrite: bool
+    show: Show
+    command: str
+    started: float = field(default_factory=time.monotonic)
+
+
+def compare(
+    estimator: Any,
+    X: Any,
+    y: Any = None,
+    *,
+    families: Any = None,
+    budget: float | None = None,
+    groups: Any = None,
+    order: Any = None,
+    test: float = TEST,
+    seed: int | None = None,
+    out: str | Path | None = None,
+    resume: bool = False,
+    overwrite: bool = False,
+    show: Show | None = None,
+    command: str = "",
+) -> Comparison:
+    """Fit every family of an estimator's row, and baselines that need no network, on the same rows, and judge them.
+
+    estimator: its class, or an instance whose settings all share (question, recipe, inputs; no family).
+    X, y, groups, order: as `Estimator.fit` takes them; rows of one group, and copies, stay on one side.
+    families: which of the row: names, classes or settings (`["CNN", ResNet(depth=18)]`); None = all.
+    budget: seconds for the whole call, in equal shares, baselines included; None = each as long as its cell says.
+    test: share of the rows set aside, where X has no official test part. seed: of every random draw (0).
+    out: folder for a model folder a family, comparison.json and report.html; resume: go on with what was interrupted
+        there; overwrite: take its place. show: where progress is told. command: how it was asked for, for the report.
+
+    Ctrl-C keeps and judges what is done. A family that fails is told in the result and stops nobody.
+    Raises BadInput or Unsupported, before any training, for data or settings that cannot work.
+    """
+    check_range("budget", budget, 1e-3)
+    check_range("test", test, 0.01, 0.9)
+    if (resume or overwrite) and out is None:
+        raise BadInput("resume and overwrite need out: the folder that holds the comparison.")
+    template = _template(estimator, seed)
+    chosen = _families(template, families)
+    _check_length(template, budget)
+    call = _Call(
+        budget, groups, order, test, None if out is None else Path(out), resume, overwrite, show or Quiet(), command
+    )
+    with nullcontext() if call.out is None else artifact.lock(call.out):
+        if call.out is not None:
+            check_free_to_compare(call.out, resume=resume, overwrite=overwrite)
+        return _Match(template, chosen, X, y, call).run()
+
+
+# ----------------------------------------------------------------------------------------------- who, and how long
+
+
+def _template(estimator: Any, seed: int | None) -> Any:
+    """A fresh estimator without a family, whose settings every contender gets."""
+    if isinstance(estimator, type) and issubclass(estimator, Estimator):
+        estimator = estimator()
+    if not isinstance(estimator, Estimator):
+        raise Unsupported(f"compare takes an estimator, as TableClassifier. Received: {estimator!r}.")
+    template: Any = clone(estimator)
+    if template.family is not None:
+        raise BadInput("compare tries every family of the row: leave family out, or say families=[...].")
+    if seed is not None:
+        template.seed = seed
+    template._cell()
+    return template
+
+
+def _families(template: Any, said: Any) -> dict[str, Any]:
+    """Settings by name, in the order of the row, or as said."""
+    if said is None:
+        return {cell.family.__name__: cell.family() for cell in template.row}
+    found: dict[str, Any] = {}
+    for one in [said] if isinstance(said, (str, type)) or not isinstance(said, Sequence) else said:
+        family = _family(template, one) if isinstance(one, str) else one() if isinstance(one, type) else one
+        clone(template).set_params(family=family)._cell()  # says which the row takes
+        name = type(family).__name__
+        count = sum(type(other) is type(family) for other in found.values())
+        found[name if not count else f"{name} {count + 1}"] = family
+    if not found:
+        raise BadInput("families names none. Leave it out to compare all of the row.")
+    return found
+
+
+def _family(template: Any, name: str) -> Any:
+    every = {family.__name__.lower(): family for family in FAMILIES}
+    if name.lower() not in every:
+        able = [cell.family.__name__ for cell in template.row]
+        raise BadInput(f"there is no family {name!r}.{suggest(name, able)}")
+    return every[name.lower()]()
+
+
+def _check_length(template: Any, budget: float | None) -> None:
+    """Refuse a budget beside a length said otherwise."""
+    for name in ("epochs", "steps"):
+        if budget is not None and template.recipe is not None and getattr(template.recipe, name) is not None:
+            raise BadInput(f"budget and recipe.{name} both say how long to train; keep one.")
+
+
+def _check_budget(budget: float | None, contenders: int) -> None:
+    if budget is not None and budget < LEAST * contenders:
+        raise BadInput(
+            f"budget {budget:g} s is too little for {contenders} contenders, {budget / contenders:.2g} s each. "
+            f"Give at least {LEAST * contenders:g} s, or name fewer families."
+        )
+
+
+# ------------------------------------------------------------------------------------------------------- the match
+
+
+class _Match:
+    """One comparison, its intermediate results by name."""
+
+    def __init__(self, template: Any, chosen: dict[str, Any], X: Any, y: Any, call: _Call):
+        self.template, self.chosen, self.call = template, chosen, call
+        self.given = template._given(X, y, reset=True)
+        template.target_names_ = self.given.targets
+        self.official = _official(template, X, y)
+        self.asked = template._asked()
+        self.results: dict[str, Result] = {}
+        self.answers: dict[str, Array] = {}
+        self.done: dict[str, Contender] = {}
+        self.interrupted = False
+
+    def run(self) -> Comparison:
+        self._set_aside()
+        contenders = self._contenders()
+        _check_budget(self.call.budget, sum(c.kind != FLOOR for c in contenders))
+        self.identity = self._identity()
+        if self.call.resume and (kept := self._kept()) is not None:
+            return kept
+        self._fit_all(contenders)
+        if not self.answers and self.interrupted:
+            raise KeyboardInterrupt
+        if not self.answers:
+            first = next(iter(self.results.values()))
+            raise BadInput(f"nobody could be fitted. {first.name}: {first.error}")
+        return self._judged()
+
+    # ---------------------------------------------------------------------------------------------------- rows
+
+    def _set_aside(self) -> None:
+        """Training and test rows, and the answers' codec, which knows the training answers alone."""
+        whole = fit_answer(self.asked, self.given.answers)
+        self.asked.check(whole.spec)
+        self.groups = self.order = None
+        if self.official is not None:
+            self.train, self.test, self.how = self.given, self.official, "the official test part"
+            self.groups, self.order = self._column(self.call.groups), self._column(self.call.order)
+        else:
+            self._split(whole)
+        self.answer = fit_answer(self.asked, self.train.answers)
+        self.target = target_of(self.answer, self.test.answers)
+
+    def _split(self, whole: Any) -> None:
+        count = self.given.rows.shape[0]
+        if count < FEWEST:
+            raise BadInput(f"compare needs at least {FEWEST} rows, to set some aside for the test. Received: {count}.")
+        labels = _labels(whole, self.given.answers)
+        groups, order = self._column(self.call.groups), self._column(self.call.order)
+        copies = self._copies() if groups is None and order is None else None
+        parts = split(
+            count,
+            seed=int(self.template.seed),
+            labels=labels,
+            groups=copies if groups is None else groups,
+            order=order,
+            fractions=(1.0, 0.0, 0.0),
+            test=self.call.test,
+        )
+        train, test = _with_every_class(parts.train, parts.test, labels, copies if groups is None else groups)
+        self.train, self.test = (
+            Given(
+                taken(self.given.rows, part),
+                answers_taken(self.given.answers, part),
+                self.given.source,
+                self.given.targets,
+            )
+            for part in (train, test)
+        )
+        self.groups = None if groups is None else np.asarray(groups)[train]
+        self.order = None if order is None else np.asarray(order)[train]
+        latest = "the latest " if order is not None else ""
+        kept = ", groups on one side" if groups is not None else ", copies on one side" if copies is not None else ""
+        spread = " in proportion to the classes" if labels is not None and order is None else ""
+        self.how = f"{latest}{len(test) / count:.0%} of the rows, set aside{spread}{kept}"
+
+    def _column(self, values: Any) -> Any:
+        """Values one a row: given as such, or as the name of a column."""
+        if not isinstance(values, str):
+            return values
+        table = self.given.rows if self.given.beside is None else self.given.beside
+        names = list(getattr(table, "columns", []))
+        if values not in names:
+            raise BadInput(
+                f"groups or order names the column {values!r}, which X does not have.{suggest(values, names)}"
+            )
+        return table[values].to_numpy()
+
+    def _copies(self) -> Array | None:
+        """Groups of equal rows, where there are any and enough others."""
+        inputs = self.template.inputs if self.template.inputs is not None else self.template.kind()
+        ids: Array = inputs.groups(self.given.rows)
+        return ids if 2 * FOLDS <= len(np.unique(ids)) < len(ids) else None
+
+    # ---------------------------------------------------------------------------------------------- contenders
+
+    def _contenders(self) -> list[Contender]:
+        networks = []
+        for name, family in self.chosen.items():
+            estimator = clone(self.template).set_params(family=family)
+            for learned in ("n_features_in_", "feature_names_in_"):  # what reading the whole told
+                if hasattr(self.template, learned):
+                    setattr(estimator, learned, getattr(self.template, learned))
+            networks.append(Network(name, estimator))
+        return [*baselines(self.template, self.train, self.answer), *networks]
+
+    def _fit_all(self, contenders: Sequence[Contender]) -> None:
+        rivals = sum(c.kind != FLOOR for c in contenders)
+        share = None if self.call.budget is None else OWN * self._left() / rivals
+        self.waiting = [c.name for c in contenders]
+        try:
+            for number, contender in enumerate(contenders):
+                if contender.name not in self.results:
+                    waiting = max(1, sum(c.kind != FLOOR for c in contenders[number:]))
+                    # Where another took longer than its share, the others' are cut, so that the whole stays in time.
+                    own = None if share is None else max(0.1, min(share, OWN * self._left() / waiting))
+                    self._one(contender, own, Part(self.call.show, number, len(contenders)))
+                    self._write_down()
+                self.waiting.remove(contender.name)
+                if self.interrupted:
+                    break
+        except KeyboardInterrupt:
+            self.interrupted = True
+
+    def _left(self) -> float:
+        """Seconds of the budget that are left."""
+        return max(0.0, (self.call.budget or 0.0) - (time.monotonic() - self.call.started))
+
+    def _one(self, contender: Contender, share: float | None, show: Show) -> None:
+        """Fit and ask one; what it took, and what it said."""
+        show.step(0.0, {})
+        terms = self._terms(contender, share, show)
+        try:
+            with peak_memory() as memory, warnings.catch_warnings(record=True) as said:
+                warnings.simplefilter("always")
+                started = time.monotonic()
+                contender.fit(self.train, terms)
+                seconds = time.monotonic() - started
+            result = self._asked_of(contender)
+        except (DecetError, ValueError, ArithmeticError, MemoryError) as error:
+            self.results[contender.name] = Result(contender.name, contender.kind, error=_reason(error))
+            show.say(f"{contender.name} could not be fitted: {_reason(error)}")
+            return
+        told = dict.fromkeys(" ".join(str(w.message).split()) for w in said if not issubclass(w.category, DataWarning))
+        result.seconds, result.memory, result.notes = seconds, memory[0] if memory else None, list(told)
+        self.results[contender.name], self.done[contender.name] = result, contender
+        self.interrupted = self.interrupted or result.interrupted
+        value = result.metrics.get(self.template.scored)
+        figure = "undefined" if value is None else f"{value:.4f}"
+        show.say(f"{contender.name}: {self.template.scored} {figure}, fitted in {duration_of(seconds)}")
+
+    def _terms(self, contender: Contender, share: float | None, show: Show) -> Terms:
+        folder = None if self.call.out is None else self.call.out / contender.name.replace(" ", "-")
+        return Terms(
+            groups=self.groups,
+            order=self.order,
+            seconds=None if share is None else FITTING * share,
+            out=folder,
+            resume=self.call.resume,
+            overwrite=self.call.overwrite,
+            show=show,
+        )
+
+    def _asked_of(self, contender: Contender) -> Result:
+        started = time.monotonic()
+        answers = contender.answers(self.test.rows)
+        seconds = time.monotonic() - started
+        self.answers[contender.name] = answers
+        return Result(
+            contender.name,
+            contender.kind,
+            metrics=self.asked.metrics(answers, self.target, self.answer.spec),
+            latency=latency(contender, self.test.rows),
+            rate=len(answers) / max(seconds, 1e-9),
+            **contender.about(),
+        )
+
+    # ------------------------------------------------------------------------------------------------- the end
+
+    def _judged(self) -> Comparison:
+        """Scores and paired differences on the same resamples, and what follows from them."""
+        names = list(self.answers)
+        items = [self.asked.items(self.answers[name], self.target, self.answer.spec) for name in names]
+        values = np.array([float(self.asked.of_items(each.sum(0))) for each in items])
+        scores = resampled(items, self.asked.of_items, int(self.template.seed))
+        looks = np.array([self.results[name].kind != FLOOR for name in names])
+        best = int(np.argmax(np.where(looks & np.isfinite(values), values, -np.inf)))
+        for name, value, own in zip(names, values, scores, strict=True):
+            result = self.results[name]
+            result.score = interval(float(value), own)
+            result.behind = interval(float(values[best] - value), scores[best] - own)
+        found = self._comparison()
+        found.verdict = verdict(found.results, found.metric, found.facts["test"], self.interrupted)
+        for sentence in found.warnings:
+            warnings.warn(sentence, DataWarning, stacklevel=4)
+        if self.call.out is not None:
+            found.write(self.call.out)
+            if not self.interrupted:
+                (self.call.out / ANSWERS).unlink(missing_ok=True)
+        return found
+
+    def _comparison(self) -> Comparison:
+        networks = [c for c in self.done.values() if isinstance(c, Network)]
+        told = [*getattr(self.given.rows, "remarks", ()), *(w for c in networks for w in c.estimator.warnings_)]
+        return Comparison(
+            estimator=type(self.template).__name__,
+            data=self.given.source,
+            metric=self.template.scored,
+            results=ranked(list(self.results.values())),
+            facts={
+                "train": self.train.rows.shape[0],
+                "test": self.test.rows.shape[0],
+                "how": self.how,
+                "targets": list(self.given.targets),
+                "classes": _counted(self.answer, self.train.answers),
+            },
+            warnings=list(dict.fromkeys(told)),
+            waiting=list(self.waiting),
+            interrupted=self.interrupted,
+            seed=int(self.template.seed),
+            budget=self.call.budget,
+            seconds=round(time.monotonic() - self.call.started, 2),
+            command=self.call.command,
+            identity=self.identity,
+            judged=Judged(self.test, self.target, self.answer, self.answers, self.done),
+        )
+
+    # ------------------------------------------------------------------------------------------------- resuming
+
+    def _identity(self) -> dict[str, str]:
+        """What must be equal for a comparison to be gone on with."""
+        said = {name: value for name, value in self.template.get_params(deep=False).items() if name != "family"}
+        parts = (self.target, np.asarray(self.train.rows.shape), np.asarray(self.test.rows.shape))
+        digest = hashlib.sha256(b"".join(np.ascontiguousarray(part).tobytes() for part in parts)).hexdigest()[:16]
+        return {
+            "estimator": type(self.template).__name__,
+            "settings": repr(said),
+            "families": repr({name: asdict(family) for name, family in self.chosen.items()}),
+            "data": f"{self.given.source} {digest}",
+            "budget": repr(self.call.budget),
+            "test": repr(self.call.test),
+        }
+
+    def _write_down(self) -> None:
+        """What is done so far, so that it can be gone on with."""
+        if self.call.out is None:
+            return
+        write_tree(self.call.out / ANSWERS, {name: torch.from_numpy(a) for name, a in self.answers.items()})
+        self._comparison().write(self.call.out, page=False)
+
+    def _kept(self) -> Comparison | None:
+        """Take over what the folder holds; the comparison itself where it is finished."""
+        folder = self.call.out
+        if folder is None or not (folder / COMPARISON).exists():
+            self.call.show.say(f"there is nothing to resume in {folder}: starting afresh.")
+            return None
+        before = Comparison.read(folder)
+        differ = [name for name in self.identity if before.identity.get(name) != self.identity[name]]
+        if differ:
+            raise BadInput(
+                f"the comparison in {folder} is another one: {listed(differ)} differ. Repeat its settings, choose "
+                f"another --out, or start anew with --overwrite."
+            )
+        if not (folder / ANSWERS).exists():
+            return before
+        answers = read_tree(folder / ANSWERS)
+        for result in before.results:
+            if result.error is None and not result.interrupted and result.name in answers:
+                self.results[result.name] = result
+                self.answers[result.name] = answers[result.name].numpy()
+                if result.folder is not None:
+                    self.done[result.name] = Network.loaded(result.name, folder / result.folder)
+        return None
+
+
+def target_of(answer: Any, answers: Any) -> Array:
+    """Raw answers as the metrics take them: class ids, or numbers in their units."""
+    target: Array = answer.encode(answers).numpy()
+    if isinstance(answer.spec, LabelSpec):
+        return target
+    return np.asarray(answer.decode(target), np.float64).reshape(len(target), -1)
+
+
+def _labels(answer: Any, answers: Any) -> Array | None:
+    """Class ids to spread evenly: those of a single column of labels."""
+    if not isinstance(answer.spec, LabelSpec):
+        return None
+    target = answer.encode(answers)
+    if target.is_floating_point():
+        return target.argmax(1).numpy()
+    return target[:, 0].numpy() if target.shape[1] == 1 else None
+
+
+def _with_every_class(train: Array, test: Array, labels: Array | None, groups: Any) -> tuple[Array, Array]:
+    """Move test rows whose class no training row has, with all of their groups, to training."""
+    if labels is None:
+        return train, test
+    strange = ~np.isin(labels[test], labels[train])
+    if groups is not None:
+        own = np.asarray(groups)[test]
+        strange = np.isin(own, own[strange])
+    return np.sort(np.concatenate([train, test[strange]])), test[~strange]
+
+
+def _counted(answer: Any, answers: Any) -> dict[str, int]:
+    """Rows of each class, where there is one column of them."""
+    labels = _labels(answer, answers)
+    if labels is None:
+        return {}
+    counts = np.bincount(labels, minlength=answer.spec.classes[0])
+    return {str(name): int(count) for name, count in zip(answer.classes[0].tolist(), counts, strict=True)}
+
+
+def _official(template: Any, X: Any, y: Any) -> Given | None:
+    """The official test rows of a public set, or of a folder or .zip with parts; None where there are none."""
+    another = clone(template)
+    if isinstance(X, str) and datasets.means_set(X):
+        splits = datasets.load(X).splits
+        return another._given(datasets.load(X, "test"), y, reset=True) if splits and "test" in splits else None
+    known: dict[type, Callable[..., Any]] = {Images: read_pictures, Texts: read_documents}
+    reads = known.get(template.kind)
+    if reads is None or not isinstance(X, (str, Path)) or not (Path(X).is_dir() or str(X).lower().endswith(".zip")):
+        return None
+    try:
+        rows, answers, *_ = reads(X, part="test")
+    except NoPart:
+        return None
+    given: Given = another._given(rows, answers, reset=True)
+    return given
+
+
+def _reason(error: BaseException) -> str:
+    """One sentence; of what decet did not raise itself with its kind."""
+    text = " ".join(str(error).split())
+    return text if isinstance(error, DecetError) else f"{type(error).__name__}: {text}"
