@@ -26,6 +26,8 @@ _HOMES = {
     "TableRegressor": "decet.estimators.catalog",
     "ImageClassifier": "decet.estimators.catalog",
     "TextClassifier": "decet.estimators.catalog",
+    "Word2Vec": "decet.families.word2vec",
+    "WordEmbedder": "decet.estimators.catalog",
     "Tables": "decet.data.tables",
     "Texts": "decet.data.texts",
     "Recipe": "decet.training.recipe",
@@ -44,12 +46,19 @@ if TYPE_CHECKING:
     from decet.data.tables import Tables
     from decet.data.texts import Texts
     from decet.errors import BadInput, NotFitted, Unsupported
-    from decet.estimators.catalog import ImageClassifier, TableClassifier, TableRegressor, TextClassifier
+    from decet.estimators.catalog import (
+        ImageClassifier,
+        TableClassifier,
+        TableRegressor,
+        TextClassifier,
+        WordEmbedder,
+    )
     from decet.estimators.reading import DataWarning
     from decet.estimators.saved import load, verify
     from decet.families.cnn import CNN
     from decet.families.dnn import DNN
     from decet.families.resnet import ResNet
+    from decet.families.word2vec import Word2Vec
     from decet.pages.page import report
     from decet.referee.compare import compare
     from decet.training.recipe import Recipe
@@ -70,6 +79,8 @@ __all__ = [
     "TextClassifier",
     "Texts",
     "Unsupported",
+    "Word2Vec",
+    "WordEmbedder",
     "compare",
     "load",
     "report",

@@ -120,13 +120,12 @@ def _trained(wanted: flags.Fit) -> Any:
     out, model = wanted.out, wanted.estimator
     new = out is not None and not out.exists()
     show = Live(Path(wanted.data).name)
+    about = {"validation": wanted.validation, "groups": wanted.groups, "order": wanted.order}
     try:
         return model.fit(
             wanted.data,
             wanted.target,
-            validation=wanted.validation,
-            groups=wanted.groups,
-            order=wanted.order,
+            **{name: value for name, value in about.items() if value is not None},
             start=wanted.start,
             budget=wanted.budget,
             out=out,
@@ -178,7 +177,7 @@ def _tell_fit(model: Any, wanted: flags.Fit) -> None:
             print(f"on rows it was not trained on ({told['validation']}):")
             print(_metrics_table(model.metrics_))
         else:
-            print("no figures: too few rows to hold any out.")
+            print(f"no figures: {told['validation']}.")
     if wanted.start is not None:
         _say(f"{model.taken_} tensors were taken from {wanted.start}.")
     if out is None:
@@ -299,6 +298,31 @@ def _metrics_table(metrics: Mapping[str, float | None]) -> str:
     return "\n".join(f"  {name:<18} {'undefined' if v is None else format(v, '.6g')}" for name, v in metrics.items())
 
 
+# ----------------------------------------------------------------------------------------------------------- similar
+
+
+def _similar(arguments: list[str]) -> int:
+    parser = flags.Arguments("similar", VERBS["similar"][2], "MODEL")
+    parser.add_argument("WORD", nargs="+", help="a word; of several, what is near to them together")
+    parser.add_argument(
+        "--minus", nargs="+", default=[], metavar="WORD", help="words to go away from: king - man + woman"
+    )
+    parser.add_argument("--topn", type=int, default=10, metavar="N", help="how many words (10)")
+    parser.add_argument("--json", action="store_true", help="print one JSON object a word")
+    said = parser.read(arguments)
+    from decet.estimators.saved import load
+
+    model: Any = load(said.MODEL)
+    if not hasattr(model, "most_similar"):
+        raise BadInput(f"{said.MODEL} holds a {type(model).__name__}, which has no vectors of words.")
+    found = model.most_similar(said.WORD, said.minus, said.topn)
+    if said.json:
+        sys.stdout.writelines(writers.line({"word": word, "cosine": round(cosine, 6)}) for word, cosine in found)
+    else:
+        print("\n".join(_aligned([(word, f"{cosine:.3f}") for word, cosine in found])))
+    return 0
+
+
 # ------------------------------------------------------------------------------------------------------ verify, show
 
 
@@ -349,7 +373,7 @@ def _told(facts: Mapping[str, Any]) -> str:
             f"question: {settings(facts['question'])}",
             "",
             f"figures on rows it was not trained on ({told['validation']}):",
-            _metrics_table(facts["metrics"]) or "  none: too few rows to hold any out",
+            _metrics_table(facts["metrics"]) or f"  none: {told['validation']}",
             "",
             f"columns ({len(facts['columns']):,}):",
             *_aligned(columns),
@@ -446,6 +470,7 @@ VERBS: dict[str, tuple[Callable[[list[str]], int], str, str]] = {
     "compare": (comparing.compare, "ESTIMATOR DATA", "which family is best, how surely, and is a network needed?"),
     "predict": (_predict, "MODEL [DATA]", "answer rows: one JSON line each, or a CSV or Parquet file"),
     "evaluate": (_evaluate, "MODEL DATA", "every metric on rows whose answers are known"),
+    "similar": (_similar, "MODEL WORD ...", "the nearest words to a word, by their vectors"),
     "verify": (_verify, "MODEL", "check the files of a model and replay its golden rows"),
     "show": (_show, "MODEL", "layers, parameters, settings, figures, columns, provenance"),
     "cells": (_cells, "", "the map: which family can answer which question"),

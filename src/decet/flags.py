@@ -311,7 +311,7 @@ def _yaml(path: str) -> dict[str, Any]:
 def _check_keys(path: str, content: Mapping[str, Any], kind: Any, family: type) -> None:
     """Refuse a name in the file that is no setting."""
     owners = {"family": ["name", *_names(family)], "recipe": _names(_recipe()), "inputs": _names(kind.kind)}
-    flags = [flag.name.replace("-", "_") for flag in COMMON if flag.name not in ("config", "family")]
+    flags = [flag.name.replace("-", "_") for flag in _taken_by(kind) if flag.name not in ("config", "family")]
     known = ["estimator", "data", *SECTIONS, *_names(kind.question), *flags]
     for key, value in content.items():
         section, dot, field = str(key).partition(".")
@@ -352,7 +352,7 @@ def _parser(kind: Any, family: type) -> Any:
     parser.add_argument("--config", action="config")
     parser.add_argument("estimator")
     parser.add_argument("data", nargs="?")
-    for flag in COMMON:
+    for flag in _taken_by(kind):
         if flag.name in ("config", "family"):
             continue
         if not flag.metavar:
@@ -368,6 +368,13 @@ def _parser(kind: Any, family: type) -> Any:
             hint = Any if hints[name] is Any or "tuple" in str(hints[name]) else hints[name] | str
             parser.add_argument(flag_name, type=hint, default=None)
     return parser
+
+
+def _taken_by(kind: Any) -> list[Flag]:
+    """The common flags of an estimator: those about rows with answers only where its `fit` takes them."""
+    takes = inspect.signature(kind.fit).parameters
+    without: set[str] = set() if "groups" in takes else {"target", "validation", "groups", "order"}
+    return [flag for flag in COMMON if flag.name not in without]
 
 
 def _names(owner: Any) -> list[str]:
@@ -529,7 +536,7 @@ def estimator_page(arguments: Sequence[str]) -> str:
     for section in ("recipe", "inputs"):
         names = _names(owners[section])
         lines += ["", *_wrapped(f"--{section}.FIELD (--{section}.help explains): ", names)]
-    common = [f"--{flag.name}" for flag in COMMON]
+    common = [f"--{flag.name}" for flag in _taken_by(kind)]
     return "\n".join([*lines, "", *_wrapped("every fit (decet fit --help explains): ", common)])
 
 

@@ -206,7 +206,7 @@ def test_a_class_of_a_single_row_does_not_cost_the_others_their_cross_fitting(sp
 def test_too_few_rows_are_trained_without_figures():
     model = classifier().fit(X[:10], Y[:10])
     assert model.metrics_ == {}
-    assert model.provenance_["validation"] == "no rows held out"
+    assert model.provenance_["validation"] == "too few rows to hold any out"
 
 
 @pytest.mark.parametrize("recipe", [Recipe(members=1, lr=0.01, steps=5), QUICK])

@@ -29,6 +29,8 @@ Array = np.ndarray
 IN_MEMORY = 1 << 26  # words, more are kept in a file
 BLOCK = 1 << 20  # words worked on at a time
 LONGEST = 10_000  # words of a sentence; longer ones are cut
+LITTLE = 100_000  # words, below which none is too rare to be learned, and vectors are of little worth
+COMMON = 5  # times that a word must stand in larger corpora, where it is not said
 JOIN = "_"  # between the words of a phrase
 _END, _RARE = -1, -2  # numbers of a sentence's end, and of a word that is left out
 
@@ -92,7 +94,7 @@ def read_corpus(
     pieces: Iterable[str],
     cut: Callable[[str], list[str]],
     *,
-    min_count: int = 5,
+    min_count: int | None = None,
     max_size: int | None = None,
     phrases: int = 0,
     threshold: float = 10.0,
@@ -100,8 +102,8 @@ def read_corpus(
 ) -> Corpus:
     """Read texts, a line a sentence, cut into words by `cut` (see `words.cutter`).
 
-    min_count: rarer words are left out. max_size: words kept, the most frequent. phrases: times that pairs of words
-    are joined. threshold: score from which a pair is a phrase.
+    min_count: rarer words are left out; None: 5 from 100,000 words on, else 1. max_size: words kept, the most
+    frequent. phrases: times that pairs of words are joined. threshold: score from which a pair is a phrase.
     Raises BadInput where no word is left, and says how many would be at lower counts.
     """
     check_range("min_count", min_count, 1, whole=True)
@@ -111,6 +113,8 @@ def read_corpus(
     if not read:
         raise BadInput(f"{name} holds no words." + (f" All its {empty:,} lines are empty." if empty else ""))
     counts = _counted(numbers, len(words))
+    if min_count is None:
+        min_count = COMMON if read >= LITTLE else 1
     findings = list[str]()
     if empty:
         lines = "1 line without a word was" if empty == 1 else f"{empty:,} lines without a word were"

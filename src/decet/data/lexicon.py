@@ -1,7 +1,7 @@
 """A lexicon: the words that vectors are learned of, by number, and the character n-grams they are made of.
 
-The n-grams of a word are those of "<word>", counted in characters. Each is hashed by FNV-1a over its UTF-8 bytes, taken as
-signed, into one of so many rows; so a word that was never seen still shares rows with those it looks like.
+The n-grams of a word are those of "<word>", counted in characters. Each is hashed by FNV-1a over its UTF-8 bytes, taken
+as signed, into one of so many rows; so a word that was never seen still shares rows with those it looks like.
 
 Reference: Bojanowski et al., 1607.04606; the hash is fastText's, so that files agree.
 """
@@ -51,7 +51,7 @@ class Lexicon:
         self.numbers = {word: number for number, word in enumerate(self.words)}
         self.remarks: list[str] = []
         self.unseen: dict[str, int] = {}
-        self.spec = TokenSpec(len(self.words), 1)
+        self.spec = TokenSpec(len(self.words), 1, counts=tuple(self.counts.tolist()))
 
     @property
     def shares(self) -> Array:

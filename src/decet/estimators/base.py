@@ -327,6 +327,13 @@ class Estimator(BaseEstimator):
             recipe = replace(recipe, average=None, swa=None)
         return joined(self.family, family), joined(said, recipe), question
 
+    def _network(self) -> Learner:
+        """The learner as the settings in effect lay it out."""
+        members = self.recipe_.members or 1
+        body = self.family_.encoder(self.codec_.spec, members)
+        learner: Learner = self._asked().learner(body, self.answer_.spec, members)
+        return learner
+
     def _check_fitted(self) -> None:
         if not self.__sklearn_is_fitted__():
             raise _Unfitted(

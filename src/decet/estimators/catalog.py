@@ -12,13 +12,16 @@ from dataclasses import replace
 from typing import Any, ClassVar
 
 from decet.contracts import ImageSpec, TableSpec, TokenSpec
+from decet.data.corpus import LITTLE
 from decet.data.images import Images
 from decet.data.texts import Texts
 from decet.estimators.base import Advice, Cell, Classifies, Estimator, Regresses
+from decet.estimators.embedding import Embeds
 from decet.estimators.reading import PictureReader, TextReader
 from decet.families.cnn import CNN
 from decet.families.dnn import DNN
 from decet.families.resnet import ResNet
+from decet.families.word2vec import Word2Vec
 from decet.settings import joined
 from decet.tasks.classify_pictures import ClassifyPictures
 from decet.training.recipe import Recipe
@@ -131,6 +134,13 @@ def _dnn_on_texts(spec: TableSpec, rows: int, budget: float | None) -> Advice:
     """A hashed bag of words and pairs, one narrow hidden layer (as fastText's classifier, 1607.01759)."""
     family = DNN(width=64, depth=1, dropout=0.5, embedding="none")
     return Advice(family, Recipe(epochs=12, batch=64, lr=1e-3, average=0.99))
+
+
+def _word2vec_on_texts(spec: TokenSpec, rows: int, budget: float | None) -> Advice:
+    """As word2vec.c: five passes; more over few words (rows), of which none is left out however frequent it is."""
+    epochs = max(5, min(500, round(20_000_000 / max(rows, 1))))
+    recipe = Recipe(epochs=epochs, lr=0.025, schedule="one-cycle", warmup=0.0, patience=0)
+    return Advice(Word2Vec(sample=0.0 if rows < LITTLE else 1e-3), recipe)
 
 
 class TableClassifier(Classifies):
@@ -271,8 +281,39 @@ class TextClassifier(Classifies):
         self.device = device
 
 
-ESTIMATORS: tuple[type[Estimator], ...] = (TableClassifier, TableRegressor, ImageClassifier, TextClassifier)
-FAMILIES: tuple[type, ...] = (DNN, CNN, ResNet)
+class WordEmbedder(Embeds):
+    """Which words are alike? Vectors of words, learned from plain texts of any language; no answers are needed.
+
+    family: the vectors' settings (Word2Vec by default).
+    recipe: how to train. inputs: how texts are read. seed: of every random draw. device: "auto", "cpu", "cuda".
+    """
+
+    row: ClassVar[tuple[Cell, ...]] = (Cell(Word2Vec, _word2vec_on_texts),)
+
+    def __init__(
+        self,
+        family: Word2Vec | None = None,
+        *,
+        recipe: Recipe | None = None,
+        inputs: Any = None,
+        seed: int = 0,
+        device: str = "auto",
+    ):
+        self.family = family
+        self.recipe = recipe
+        self.inputs = inputs
+        self.seed = seed
+        self.device = device
+
+
+ESTIMATORS: tuple[type[Estimator], ...] = (
+    TableClassifier,
+    TableRegressor,
+    ImageClassifier,
+    TextClassifier,
+    WordEmbedder,
+)
+FAMILIES: tuple[type, ...] = (DNN, CNN, ResNet, Word2Vec)
 
 PLAN: dict[str, tuple[str, str, str]] = {  # estimator -> data, answer, families (default first)
     "TableClassifier": ("Table", "label", "DNN, ResNet, Transformer"),

@@ -15,15 +15,16 @@ import numpy as np
 import torch
 
 from decet.contracts import Batch, Clock, Source, Stage
-from decet.data.corpus import Corpus, read_corpus
+from decet.data.corpus import LITTLE, Corpus, read_corpus
+from decet.data.documents import Documents
 from decet.data.lexicon import Lexicon
 from decet.data.passages import Passages, passages_of
 from decet.data.texts import Texts
 from decet.data.vectors import write_vectors
-from decet.errors import BadInput, suggest
+from decet.errors import BadInput, Unsupported
 from decet.estimators.base import Array, Estimator
-from decet.estimators.fitting import Call, ready
-from decet.estimators.reading import DataWarning
+from decet.estimators.fitting import Call, loaded, ready
+from decet.estimators.reading import DataWarning, TextReader
 from decet.settings import joined
 from decet.tasks.embed import Embed, WordVectors
 from decet.training.loop import train
@@ -31,9 +32,8 @@ from decet.training.progress import Quiet, Show
 from decet.training.recipe import FALLBACK, Recipe
 
 STEP = 50_000  # words a step, so that an interrupt is heard and progress is shown
-LITTLE = 100_000  # words below which vectors are of little worth
+UNJUDGED = "vectors have no answers to be held against; `decet evaluate MODEL word-tests` judges English ones"
 BUCKETS = 2_000_000  # rows that n-grams share, where it is not said
-COMMON = 5  # times that a word must stand in a corpus of `LITTLE` words or more, where it is not said
 
 
 class Sentences(Source):
@@ -62,6 +62,7 @@ class Embeds(Estimator):
     """Estimators that answer with vectors."""
 
     kind = Texts
+    reader = TextReader()
     question = Embed
 
     def fit(  # type: ignore[override]
@@ -79,9 +80,9 @@ class Embeds(Estimator):
     ) -> Self:
         """Learn vectors from texts X.
 
-        X: a path (text, a sentence or document a line; a table; a folder or zip of texts), a list of texts or of lists of
-            words, an iterable of texts that starts afresh each time, or the name of a public set.
-        y: not used.
+        X: a path (text, a sentence or document a line; a table; a folder or zip of texts), a list of texts or of lists
+            of words, an iterable of texts that starts afresh each time, or the name of a public set.
+        y: not used; texts have no answers.
         start: a saved model to go on from: its words keep their vectors, new words join them.
         budget, out, resume, overwrite, on_epoch, show: as in every estimator's `fit`.
 
@@ -97,9 +98,23 @@ class Embeds(Estimator):
             show=show or Quiet(),
             started=time.monotonic(),
         )
+        if y is not None:
+            raise BadInput("vectors are learned from texts alone. Leave the target out.")
         cell = self._cell()
         with ready(self, call):
             _Learning(self, cell, call).run(X)
+        return self
+
+    def partial_fit(self, X: Any, y: Any = None) -> Self:
+        """Go on with further texts X: known words keep their vectors and learn on, new words join them.
+
+        A model without vectors yet begins with these texts. Settings are those of the model.
+        """
+        if not self.__sklearn_is_fitted__():
+            return self.fit(X)
+        call = Call(started=time.monotonic())
+        with ready(self, call):
+            _Learning(self, self._cell(), call, grown=self).run(X)
         return self
 
     def transform(self, X: Any) -> Array:
@@ -141,31 +156,32 @@ class Embeds(Estimator):
         rows = self.codec_.rows_of(word)
         if not rows:
             return None
-        vectors = self.learner_.vectors[torch.tensor(rows, device=self.device_)]
+        vectors = self.learner_.vectors.data[torch.tensor(rows, device=self.device_)]
         made: Array = vectors.mean(0)[: self.learner_.width].cpu().numpy()
         return made
 
     def vector(self, word: str) -> Array:
         """The vector of a word (D,) float32. Raises BadInput for one that is not known, with near spellings."""
-        return self.vectors_.vector(word)
+        return self.vectors_.vector(self._read(word))
 
     def similarity(self, a: str, b: str) -> float:
         """The cosine between two words' vectors, -1 to 1."""
-        return self.vectors_.similarity(a, b)
+        return self.vectors_.similarity(self._read(a), self._read(b))
 
     def most_similar(
         self, positive: str | Sequence[str] = (), negative: str | Sequence[str] = (), topn: int = 10
     ) -> list[tuple[str, float]]:
         """The nearest words to the sum of some words' directions minus that of others, with their cosines."""
-        return self.vectors_.most_similar(positive, negative, topn)
+        return self.vectors_.most_similar(self._read_all(positive), self._read_all(negative), topn)
 
     def analogy(self, a: str, b: str, c: str, topn: int = 1) -> list[tuple[str, float]]:
         """a is to b as c is to ...: the nearest words to b - a + c, with their cosines."""
-        return self.vectors_.analogy(a, b, c, topn)
+        return self.vectors_.analogy(*self._read_all([a, b, c]), topn)
 
     def doesnt_match(self, words: Sequence[str]) -> str:
         """The word that stands farthest from the others."""
-        return self.vectors_.doesnt_match(words)
+        read = self._read_all(words)
+        return words[read.index(self.vectors_.doesnt_match(read))]
 
     def text_vector(self, text: str) -> Array:
         """The vector of a text (D,): the weighted mean of its words'."""
@@ -174,6 +190,16 @@ class Embeds(Estimator):
     def keywords(self, text: str, topn: int = 5) -> list[tuple[str, float]]:
         """The words of a text that say most of what it is about."""
         return self.vectors_.keywords(self._words(text), topn)
+
+    def _read(self, word: str) -> str:
+        """A word as texts are read: in lower case, if they are."""
+        if not isinstance(word, str):
+            raise BadInput(f"a word must be a str. Received: {type(word).__name__}.")
+        read = [word] if word in self.codec_.numbers else self._words(word)
+        return read[0] if len(read) == 1 else word
+
+    def _read_all(self, words: str | Sequence[str]) -> list[str]:
+        return [self._read(word) for word in ([words] if isinstance(words, str) else words)]
 
     def _words(self, text: str) -> list[str]:
         return [word for word in self.codec_.texts.cut()(text) if word != "\n"]
@@ -199,8 +225,8 @@ def _texts(X: Any) -> Iterator[str]:
 class _Learning:
     """One fit, its intermediate results by name."""
 
-    def __init__(self, estimator: Embeds, cell: Any, call: Call) -> None:
-        self.estimator, self.cell, self.call = estimator, cell, call
+    def __init__(self, estimator: Embeds, cell: Any, call: Call, grown: Embeds | None = None) -> None:
+        self.estimator, self.cell, self.call, self.grown = estimator, cell, call, grown
         self.inputs = estimator.inputs if estimator.inputs is not None else Texts()
         self.notes: list[str] = []
 
@@ -232,33 +258,29 @@ class _Learning:
                 shutil.rmtree(self.call.out / "checkpoint", ignore_errors=True)
 
     def _before(self) -> Any:
+        """The model to go on from: a saved one, or in `partial_fit` this one as it is."""
         if self.call.start is None:
-            return None
-        from decet.estimators.saved import load
-
-        before = load(self.call.start)
-        if type(before) is not type(self.estimator):
+            return self.grown
+        before = loaded(self.call.start)
+        if not isinstance(before, Embeds):
             raise BadInput(f"{self.call.start} holds a {type(before).__name__}, from which words cannot go on.")
         return before
 
     def _corpus(self, passages: Passages) -> Corpus:
         said = self.inputs
-        cut = said.cut()
-        least = said.min_count if said.min_count is not None else 1
+        if said.in_pieces:
+            raise Unsupported(
+                "vectors are learned of words or characters, not of pieces. Leave unit and tokenizer out."
+            )
         found = read_corpus(
             passages,
-            cut,
-            min_count=least,
+            said.cut(),
+            min_count=said.min_count,
             max_size=said.max_size,
             phrases=said.phrases,
             threshold=said.threshold,
             name=passages.name,
         )
-        if said.min_count is None and found.read >= LITTLE:
-            found = read_corpus(
-                passages, cut, min_count=COMMON, max_size=said.max_size, phrases=said.phrases,
-                threshold=said.threshold, name=passages.name,
-            )  # fmt: skip
         self._note(*passages.findings, *found.findings)
         if found.read < LITTLE:
             self._note(
@@ -274,9 +296,9 @@ class _Learning:
 
     def _lexicon(self, corpus: Corpus, before: Any) -> Lexicon:
         """The words with vectors: those of the model to go on from first, so that they keep their places."""
-        family = joined(self.estimator.family, *(() if before is None else (before.family_,)))
-        family = joined(family, self.cell.family())
-        grams, buckets = family.subwords or (), family.buckets or BUCKETS
+        said = joined(self.estimator.family, None if before is None else before.family_, self.cell.family())
+        grams = getattr(said, "subwords", None) or ()
+        buckets = getattr(said, "buckets", None) or BUCKETS
         words, counts, read = corpus.words, corpus.counts, corpus.read
         if before is not None:
             known: Lexicon = before.codec_
@@ -296,11 +318,13 @@ class _Learning:
 
     def _learner(self, lexicon: Lexicon, size: int, before: Any) -> tuple[Recipe, Any]:
         estimator = self.estimator
+        self.family: Any
         self.family, recipe, _ = estimator._joined_settings(self.cell, lexicon.spec, size, self.call.budget)
         base = FALLBACK if recipe.epochs is None and recipe.steps is None else replace(FALLBACK, epochs=None)
         with torch.random.fork_rng(devices=[]):
             torch.default_generator.manual_seed(int(estimator.seed))
             learner = self.family.embedder(lexicon.counts, lexicon.rows())
+        self.family = learner.settings
         self.taken = 0 if before is None else learner.grow_from(before.learner_, len(before.codec_.words))
         return joined(recipe, base), learner
 
@@ -335,7 +359,7 @@ class _Learning:
             "rows": len(corpus.offsets) - 1,
             "words": corpus.read,
             "kept": len(corpus),
-            "validation": "none: vectors are judged by `evaluate`",
+            "validation": UNJUDGED,
             "best_epoch": None,
             "budget": self.call.budget,
             "interrupted": outcome.interrupted,
@@ -350,13 +374,12 @@ def _passages(X: Any, inputs: Texts) -> Passages:
     from decet.data import datasets
 
     if isinstance(X, str) and datasets.means_set(X):
-        found = datasets.load(X)
-        if found.dataset.kind != "texts":
-            raise BadInput(f"the public set {X!r} holds {found.dataset.kind}, not texts.")
-        return found.X if isinstance(found.X, Passages) else passages_of(found.X.texts)
-    if isinstance(X, str) and not Path(X).exists() and "." not in X and "/" not in X:
-        raise BadInput(f"no such path or public set: {X!r}.{suggest(X, datasets.names())}")
-    return passages_of(X, inputs.column, inputs.encoding)
+        X = datasets.load(X)
+    if isinstance(X, datasets.Loaded):
+        if not isinstance(X.X, (Passages, Documents)):
+            raise BadInput(f"the public set {X.name!r} holds {datasets.find(X.name).kind}, not texts.")
+        X = X.X
+    return passages_of(X.texts if isinstance(X, Documents) else X, inputs.column, inputs.encoding)
 
 
 def _digest(corpus: Corpus) -> str:

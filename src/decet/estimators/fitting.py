@@ -11,8 +11,8 @@ import hashlib
 import shutil
 import time
 import warnings
-from collections.abc import Callable
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -75,13 +75,20 @@ class Choice:
     answers: Array | None = None
     target: Array | None = None
     metrics: dict[str, float | None] = field(default_factory=dict)
-    how: str = "no rows held out"
+    how: str = "too few rows to hold any out"
     learner: Learner | None = None  # of a fold in which training was interrupted
     outcome: Outcome | None = None
 
 
 def fit(estimator: Estimator, cell: Cell, given: Given, call: Call) -> None:
     """Fit the estimator in place. See `Estimator.fit`."""
+    with ready(estimator, call):
+        _Fit(estimator, cell, given, call).run()
+
+
+@contextmanager
+def ready(estimator: Estimator, call: Call) -> Iterator[None]:
+    """Everything that a fit needs around it: a call that makes sense, the folder for itself, gradients."""
     check_range("budget", call.budget, 1e-3)
     if (call.resume or call.overwrite) and call.out is None:
         raise BadInput("resume and overwrite need out: the folder that holds the run.")
@@ -93,7 +100,7 @@ def fit(estimator: Estimator, cell: Cell, given: Given, call: Call) -> None:
         if call.out is not None:
             check_free(call.out, resume=call.resume, overwrite=call.overwrite)
         with torch.inference_mode(False), torch.enable_grad():  # whatever the caller has switched off
-            _Fit(estimator, cell, given, call).run()
+            yield
 
 
 class _Fit:
@@ -108,7 +115,7 @@ class _Fit:
         self.records: list[dict[str, Any]] = []  # an epoch each: of the folds, then of the fit that is kept
         self.copies: Array | None = None  # groups of equal rows, where they were looked for
         self.count = given.rows.shape[0]
-        self.before = None if call.start is None else _loaded(call.start)
+        self.before = None if call.start is None else loaded(call.start)
 
     def run(self) -> None:
         self.answer = fit_answer(self.asked, self.given.answers)
@@ -540,7 +547,7 @@ class _Fit:
             warnings.warn("training was interrupted; the best weights so far are kept.", DataWarning, stacklevel=6)
 
 
-def _loaded(folder: Path) -> Any:
+def loaded(folder: Path) -> Any:
     """The model to go on from."""
     from decet.estimators.saved import load
 

@@ -20,6 +20,7 @@ from torch import Tensor
 from decet import __version__, artifact
 from decet.data.bags import BagCodec
 from decet.data.images import ImageCodec
+from decet.data.lexicon import Lexicon
 from decet.data.tables import SparseCodec, TableCodec
 from decet.data.targets import LabelCodec, NumberCodec
 from decet.data.tokens import TextCodec
@@ -41,6 +42,7 @@ CODECS: dict[str, type] = {
     "ImageCodec": ImageCodec,
     "TextCodec": TextCodec,
     "BagCodec": BagCodec,
+    "Lexicon": Lexicon,
 }
 ANSWERS: dict[str, type] = {"LabelCodec": LabelCodec, "NumberCodec": NumberCodec}
 
@@ -108,7 +110,7 @@ def verify(folder: str | Path) -> Verification:
 def to_files(estimator: Any) -> dict[str, bytes]:
     """The files of a fitted estimator's model folder, by name."""
     codec, codec_arrays = estimator.codec_.state()
-    answer, answer_arrays = estimator.answer_.state()
+    answer, answer_arrays = ({}, {}) if estimator.answer_ is None else estimator.answer_.state()
     weights = {NETWORK + name: tensor for name, tensor in estimator.learner_.state_dict().items()}
     for prefix, arrays in ((CODEC, codec_arrays), (ANSWER, answer_arrays)):
         weights |= {prefix + name: torch.from_numpy(np.ascontiguousarray(array)) for name, array in arrays.items()}
@@ -118,7 +120,7 @@ def to_files(estimator: Any) -> dict[str, bytes]:
         "said": {name: _settings(value) if name in PARTS else _keyed(value) for name, value in said.items()},
         "used": {part: _settings(getattr(estimator, f"{part}_")) for part in ("family", "recipe", "question")},
         "codec": {"name": type(estimator.codec_).__name__, **codec},
-        "answer": {"name": type(estimator.answer_).__name__, **answer},
+        "answer": None if estimator.answer_ is None else {"name": type(estimator.answer_).__name__, **answer},
         "targets": list(estimator.target_names_),
         "columns": {
             "names": [str(name) for name in getattr(estimator, "feature_names_in_", [])] or None,
@@ -153,9 +155,10 @@ def _rebuilt(contents: artifact.Contents, into: Estimator | None) -> Estimator:
     said = {name: _unsettled(value, kind) if name in PARTS else value for name, value in model["said"].items()}
     estimator: Any = kind(**said) if into is None else into
     estimator._cell()
-    codec, answer = dict(model["codec"]), dict(model["answer"])
-    estimator.codec_ = _one_of(CODECS, codec.pop("name")).restore(codec, _arrays(weights, CODEC))
-    estimator.answer_ = _one_of(ANSWERS, answer.pop("name")).restore(answer, _arrays(weights, ANSWER))
+    estimator.codec_ = _restored(CODECS, model["codec"], _arrays(weights, CODEC))
+    estimator.answer_ = None
+    if model["answer"] is not None:
+        estimator.answer_ = _restored(ANSWERS, model["answer"], _arrays(weights, ANSWER))
     estimator.family_ = _unsettled(model["used"]["family"], kind)
     estimator.recipe_ = _unsettled(model["used"]["recipe"], kind)
     estimator.question_ = _unsettled(model["used"].get("question"), kind)  # older folders have none
@@ -177,10 +180,8 @@ def _rebuilt(contents: artifact.Contents, into: Estimator | None) -> Estimator:
 
 def _learner(estimator: Any, weights: dict[str, Tensor]) -> Any:
     """The network, laid out without memory, then given the weights, whose shapes must agree one by one."""
-    members = estimator.recipe_.members or 1
     with torch.device("meta"):
-        body = estimator.family_.encoder(estimator.codec_.spec, members)
-        learner = estimator._asked().learner(body, estimator.answer_.spec, members)
+        learner = estimator._network()
     for name, tensor in learner.state_dict().items():
         if name not in weights or weights[name].shape != tensor.shape or weights[name].dtype != tensor.dtype:
             found = f"{tuple(weights[name].shape)} {weights[name].dtype}" if name in weights else "nothing"
@@ -271,6 +272,12 @@ def _unsettled(value: Mapping[str, Any] | None, kind: type[Estimator]) -> Any:
     return chosen(**{key: tuple(v) if isinstance(v, list) else v for key, v in said.items()})
 
 
+def _restored(known: Mapping[str, type], state: Mapping[str, Any], arrays: dict[str, Any]) -> Any:
+    """A codec of what was stored of it."""
+    said = dict(state)
+    return _one_of(known, said.pop("name")).restore(said, arrays)
+
+
 def _one_of(known: Mapping[str, type], name: Any) -> Any:
     if name not in known:
         raise BadInput(f"model.json names {name!r}, which is not in decet's list.{suggest(name, known)}")
@@ -290,6 +297,8 @@ def card(estimator: Any) -> str:
     provenance, kind, family = estimator.provenance_, type(estimator).__name__, _name(estimator.family_)
     data = {"Images": "image", "Texts": "text"}.get(type(estimator).kind.__name__, "tabular")
     task = f"{data}-{'regression' if 'Regressor' in kind else 'classification'}"
+    if estimator.answer_ is None:
+        task = "feature-extraction"
     head = ["---", "library_name: decet", f"pipeline_tag: {task}", "tags:", "- decet", f"- {family}", "---", ""]
     metrics = [
         f"| {name} | {'undefined' if v is None else format(v, '.4f')} |" for name, v in estimator.metrics_.items()
@@ -305,7 +314,7 @@ def card(estimator: Any) -> str:
         "",
         f"## Figures on held-out rows ({provenance['validation']})",
         "",
-        *(["| metric | value |", "|---|---|", *metrics] if metrics else ["None: too few rows to hold any out."]),
+        *(["| metric | value |", "|---|---|", *metrics] if metrics else ["None."]),
         "",
         "## Inputs",
         "",
@@ -323,7 +332,7 @@ def card(estimator: Any) -> str:
         "",
         "    import decet",
         "    model = decet.load(FOLDER)",
-        "    model.predict(rows)",
+        f"    model.{'most_similar(word)' if estimator.answer_ is None else 'predict(rows)'}",
         "",
         "`decet verify FOLDER` checks the files and replays the golden rows.",
     ]

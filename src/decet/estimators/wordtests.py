@@ -26,6 +26,7 @@ def evaluated(vectors: WordVectors, X: Any) -> dict[str, float | None]:
 
 
 def _paths(X: Any) -> list[Path]:
+    X = X.name if isinstance(X, datasets.Loaded) else X
     if isinstance(X, str) and datasets.means_set(X):
         found = datasets.find(X)
         if X != TESTS:

@@ -169,7 +169,8 @@ class Embedder(Learner):
     def tables(self) -> Tables:
         """The rows as a step takes them."""
         bags = self.settings.model == "cbow"
-        return Tables(self.vectors.data, self.outputs.data, bags, self.parts, self.pieces, self.positions)
+        weights = None if self.positions is None else self.positions.data
+        return Tables(self.vectors.data, self.outputs.data, bags, self.parts, self.pieces, weights)
 
     def work(self, batch: Batch, clock: Clock) -> Mapping[str, float]:
         """One pass over the batch's sentences."""
@@ -203,11 +204,11 @@ class Embedder(Learner):
     def predict(self, inputs: tuple[Any, ...]) -> Tensor:
         """The vectors of words given as (rows end to end, where each word's begin): (n, D)."""
         rows, begins = inputs
-        return nn.functional.embedding_bag(rows, self.vectors, begins, mode="mean")[:, : self.width]
+        return nn.functional.embedding_bag(rows, self.vectors.data, begins, mode="mean")[:, : self.width]
 
     def matrix(self) -> Tensor:
         """The words' vectors (V, D): their rows, or the means of their subwords'."""
         if self.pieces is None:
-            return self.vectors[: len(self.counts), : self.width]
+            return self.vectors.data[: len(self.counts), : self.width]
         chunks = torch.arange(len(self.counts), device=self.vectors.device).split(CHUNK)
         return torch.cat([self.tables.rows(words)[:, : self.width] for words in chunks])

@@ -3,11 +3,11 @@
     similarity(a, b) = cos(v_a, v_b)
     a is to b as c is to ...:   argmax over d not in {a, b, c} of cos(v_d, v_b - v_a + v_c), each vector of length 1
 
-A text's vector is the mean of its words', a word of share p counting a / (a + p) (smooth inverse frequency). Its keywords
-are those whose vectors are nearest to it, weighed alike.
+A text's vector is the mean of its words', a word of share p counting a / (a + p) (smooth inverse frequency). Its
+keywords are those whose vectors are nearest to it, weighed alike.
 
-Metrics: wordsim, Spearman's rank correlation of similarities with people's judgements, in [-1, 1]; analogies, semantic and
-syntactic, the share of questions answered by the right word, in [0, 1]; higher is better.
+Metrics: wordsim, Spearman's rank correlation of similarities with people's judgements, in [-1, 1]; analogies, semantic
+and syntactic, the share of questions answered by the right word, in [0, 1]; higher is better.
 
 References: Mikolov et al., 1301.3781 (questions), 1310.4546; Levy & Goldberg, CoNLL 2014 (3CosAdd); Finkelstein et al.,
 2002 (WordSim-353); Arora et al., ICLR 2017 (SIF).
