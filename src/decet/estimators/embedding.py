@@ -6,7 +6,7 @@ import hashlib
 import shutil
 import time
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, Self
@@ -176,7 +176,7 @@ class Embeds(Estimator):
 
     def analogy(self, a: str, b: str, c: str, topn: int = 1) -> list[tuple[str, float]]:
         """a is to b as c is to ...: the nearest words to b - a + c, with their cosines."""
-        return self.vectors_.analogy(*self._read_all([a, b, c]), topn)
+        return self.vectors_.analogy(self._read(a), self._read(b), self._read(c), topn)
 
     def doesnt_match(self, words: Sequence[str]) -> str:
         """The word that stands farthest from the others."""
@@ -199,7 +199,8 @@ class Embeds(Estimator):
         return read[0] if len(read) == 1 else word
 
     def _read_all(self, words: str | Sequence[str]) -> list[str]:
-        return [self._read(word) for word in ([words] if isinstance(words, str) else words)]
+        several = isinstance(words, Iterable) and not isinstance(words, str)
+        return [self._read(word) for word in (words if several else [words])]  # type: ignore[list-item]
 
     def _words(self, text: str) -> list[str]:
         return [word for word in self.codec_.texts.cut()(text) if word != "\n"]

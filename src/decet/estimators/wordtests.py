@@ -7,7 +7,7 @@ from typing import Any
 
 from decet.data import datasets
 from decet.errors import BadInput
-from decet.tasks.embed import WordVectors, read_analogies, read_wordsim
+from decet.tasks.embed import WordVectors, read_analogies, read_wordsim, text_of
 
 TESTS = "word-tests"  # the public set
 SYNTACTIC = "gram"  # how the names of its syntactic sections begin
@@ -18,7 +18,7 @@ def evaluated(vectors: WordVectors, X: Any) -> dict[str, float | None]:
     share of right answers section by section."""
     figures: dict[str, float | None] = {}
     for path in _paths(X):
-        if path.read_text(encoding="utf-8").lstrip().startswith(":"):
+        if text_of(path).lstrip().startswith(":"):
             figures |= _answered(vectors, path)
         else:
             figures["wordsim"], figures["pairs"] = vectors.wordsim(read_wordsim(path))
