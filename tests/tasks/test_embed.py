@@ -61,8 +61,8 @@ def test_several_words_count_by_direction_alone() -> None:
 
 
 def test_words_may_be_taken_away() -> None:
-    """From 0 degrees away from 180: 0 degrees again, where only east is, which is asked; noon is 80 degrees off."""
-    assert circle().most_similar("east", "west", topn=1) == [("noon", pytest.approx(cos(80)))]
+    """From 80 degrees away from 0: half way between 80 and 180, 40 degrees from north."""
+    assert circle().most_similar("noon", "east", topn=1) == [("north", pytest.approx(cos(40)))]
     assert circle().most_similar(negative="north", topn=1) == [("south", pytest.approx(1))]
 
 

@@ -199,8 +199,9 @@ class Embeds(Estimator):
         return read[0] if len(read) == 1 else word
 
     def _read_all(self, words: str | Sequence[str]) -> list[str]:
-        several = isinstance(words, Iterable) and not isinstance(words, str)
-        return [self._read(word) for word in (words if several else [words])]  # type: ignore[list-item]
+        if isinstance(words, str) or not isinstance(words, Iterable):
+            return [self._read(words)]
+        return [self._read(word) for word in words]
 
     def _words(self, text: str) -> list[str]:
         return [word for word in self.codec_.texts.cut()(text) if word != "\n"]
