@@ -13,6 +13,7 @@ from numba import carray
 
 from decet.nn import team
 from decet.nn.compiled import HEAD, at, kept, turns
+from decet.nn.word_kernels import _wait
 
 CALL = ctypes.CFUNCTYPE(None, ctypes.c_void_p)
 
@@ -49,6 +50,44 @@ def test_torchs_team_does_every_share_once(workers: int) -> None:
     team.run(kept(_count).address, workers, (done.ctypes.data,))
     assert done.tolist() == [1] * workers + [0] * (8 - workers)
     assert team._team() is not None or sys.platform != "linux"
+
+
+def _write_wait_read(address: Any) -> None:
+    job = carray(address, HEAD + 4, np.int64)
+    first, workers, step = turns(job)
+    done, seen, rounds = carray(at(job[HEAD]), 8, np.int64), carray(at(job[HEAD + 1]), 8, np.int64), job[HEAD + 2]
+    for turn in range(1, rounds + 1):
+        for worker in range(first, workers, step):
+            done[worker] = turn
+        _wait(job[HEAD + 3])
+        for worker in range(first, workers, step):
+            seen[worker] += done[:workers].min() == turn
+        _wait(job[HEAD + 3])
+
+
+@pytest.mark.parametrize("workers", [2, 3])
+def test_nobody_passes_the_barrier_before_all_have_come(workers: int) -> None:
+    barrier, rounds = team.barrier(), 300
+    assert barrier or sys.platform != "linux"
+    if barrier:
+        done, seen = np.zeros(8, np.int64), np.zeros(8, np.int64)
+        team.run(kept(_write_wait_read).address, workers, (done.ctypes.data, seen.ctypes.data, rounds, barrier))
+        assert seen.tolist() == [rounds] * workers + [0] * (8 - workers)
+
+
+def test_without_torchs_team_there_is_no_barrier(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(team, "_team", lambda: None)
+    assert team.barrier() == 0
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_kernels_are_made_where_numba_is(there: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(team.importlib.util, "find_spec", lambda name: name if there else None)
+    try:
+        team.compiles.cache_clear()
+        assert team.compiles() is there
+    finally:
+        team.compiles.cache_clear()
 
 
 @pytest.mark.parametrize(

@@ -122,7 +122,7 @@ class Lexicon:
         try:
             words = np.asarray(arrays["words"], np.uint8).tobytes().decode("utf-8").split("\n")
             counts = np.asarray(arrays["counts"], np.int64)
-            if len(words) != len(counts) or len(set(words)) < len(words) or (counts < 0).any():
+            if counts.shape != (len(words),) or len(set(words)) < len(words) or (counts < 0).any():
                 raise ValueError("words and counts do not agree")
             grams, buckets = tuple(int(n) for n in state["grams"]), int(state["buckets"])
             if grams and not (len(grams) == 2 and 1 <= grams[0] <= grams[1] <= 20 and buckets >= 1):
@@ -135,7 +135,7 @@ class Lexicon:
 
 def gram_codes(word: str, shortest: int, longest: int) -> list[int]:
     """The hash codes of a word's character n-grams, as fastText has them: single "<" and ">" are none."""
-    raw = f"<{word}>".encode()
+    raw = f"<{word}>".encode(errors="surrogatepass")  # a command line's bytes may be no text
     begins = [i for i, byte in enumerate(raw) if byte & 0xC0 != 0x80] + [len(raw)]
     size = len(begins) - 1
     codes = []

@@ -1,4 +1,4 @@
-"""Rows of floats in compiled kernels: added, mixed, multiplied, and a loss of many margins; made by numba.
+"""Rows of floats in compiled kernels: fetched, added, mixed, multiplied, and a loss of many margins; made by numba.
 
 Rows are as long as whole registers, so that no loop has a rest.
 """
@@ -17,6 +17,7 @@ from numba.extending import intrinsic
 
 FAST = {"reassoc", "contract", "arcp", "nsz"}  # sums in any order; NaN stays NaN
 STEEP = 30.0  # margins beyond which e^-x counts as 0
+LINE = 64  # bytes that the cache fetches at a time
 one = np.float32
 
 
@@ -30,6 +31,30 @@ def halved(typing: Any, times: Any) -> Any:
         return build.bitcast(bits, ir.FloatType())
 
     return types.float32(types.int32), make
+
+
+@intrinsic
+def _fetch(typing: Any, address: Any) -> Any:
+    """Have the line of memory at an address brought near, to be written to."""
+
+    def make(context: Any, build: Any, signature: Any, given: Any) -> Any:
+        byte, half = ir.IntType(8).as_pointer(), ir.IntType(32)
+        prefetch = build.module.declare_intrinsic(
+            "llvm.prefetch", [byte], ir.FunctionType(ir.VoidType(), [byte, half, half, half])
+        )
+        place = build.inttoptr(given[0], byte)
+        build.call(prefetch, [place, ir.Constant(half, 1), ir.Constant(half, 3), ir.Constant(half, 1)])
+        return context.get_dummy_value()
+
+    return types.void(types.int64), make
+
+
+@njit(forceinline=True)
+def fetch_row(base: int, row: int, width: int) -> None:
+    """Have a row (width,) of the table at an address brought near."""
+    begin = base + 4 * row * width
+    for offset in range(0, 4 * width, LINE):
+        _fetch(begin + offset)
 
 
 @njit(forceinline=True)

@@ -40,6 +40,7 @@ from decet.nn.row_kernels import (
     clear,
     copy,
     dot,
+    fetch_row,
     mixed,
     one,
     plus,
@@ -48,8 +49,6 @@ from decet.nn.row_kernels import (
     products,
     residuals,
 )
-
-LINE = 64  # bytes that the cache fetches at a time
 
 
 class Job(NamedTuple):
@@ -194,29 +193,6 @@ def _wait(typing: Any, function: Any) -> Any:
     return types.void(types.int64), make
 
 
-@intrinsic
-def _fetch(typing: Any, address: Any) -> Any:
-    """Have the line of memory at an address brought near, to be written to."""
-
-    def make(context: Any, build: Any, signature: Any, given: Any) -> Any:
-        byte, half = ir.IntType(8).as_pointer(), ir.IntType(32)
-        prefetch = build.module.declare_intrinsic(
-            "llvm.prefetch", [byte], ir.FunctionType(ir.VoidType(), [byte, half, half, half])
-        )
-        place = build.inttoptr(given[0], byte)
-        build.call(prefetch, [place, ir.Constant(half, 1), ir.Constant(half, 3), ir.Constant(half, 1)])
-        return context.get_dummy_value()
-
-    return types.void(types.int64), make
-
-
-@njit(forceinline=True)
-def _fetch_row(base: int, row: int, width: int) -> None:
-    begin = base + 4 * row * width
-    for offset in range(0, 4 * width, LINE):
-        _fetch(begin + offset)
-
-
 @njit(forceinline=True)
 def draw(seed: Any, place: Any) -> Any:
     """64 random bits of a seed and a place; see `drawing.bits`."""
@@ -311,7 +287,7 @@ def _ask(job: Any, rows: Any, unit: int, sentence: int, numbers: Any) -> int:
         lows[centre - first] = max(rows.edges[sentence], centre - reach)
         highs[centre - first] = min(rows.edges[sentence + 1], centre + reach + 1)
         if job.parts == 0 and centre + job.window < job.centres:
-            _fetch_row(job.inputs, words[centre + job.window], job.width)
+            fetch_row(job.inputs, words[centre + job.window], job.width)
     n = 0
     if job.negatives == 0:
         word = words[first]
@@ -329,7 +305,7 @@ def _ask(job: Any, rows: Any, unit: int, sentence: int, numbers: Any) -> int:
                 outs[n], labels[n] = other, 0
                 n += 1
     for k in range(n):
-        _fetch_row(job.outputs, outs[k], job.width)
+        fetch_row(job.outputs, outs[k], job.width)
     numbers[0], numbers[1] = n, last - first
     return sentence
 
