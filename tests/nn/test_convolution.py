@@ -19,6 +19,7 @@ from decet.nn.convolution import (
     NoNorm,
     Pool,
     Whitening,
+    Window,
     check_list,
     dirac,
     ended,
@@ -51,6 +52,14 @@ def test_real_and_ended_keep_what_lies_within_the_lengths():
     assert real(x, torch.tensor([2, 3])).tolist() == [[[True, True, False]], [[True, True, True]]]
     assert ended(x, torch.tensor([2, 3])).tolist() == [[[1, 1, 0]], [[1, 1, 1]]]
     assert ended(x, None) is x
+
+
+def test_filters_over_words_end_to_end_are_a_convolution():
+    layer, words = Window(4, 6, 3), torch.randn(9, 4)
+    windows = torch.cat([words[i : i + 5] for i in range(5)], 1)  # of five words, of which three are looked at
+    weight = layer.weight.unflatten(1, (3, 4)).transpose(1, 2)
+    expected = F.conv1d(words.T.unsqueeze(0), weight, layer.bias)[0].T[:5]
+    torch.testing.assert_close(layer(windows), expected, atol=1e-5, rtol=1e-5)
 
 
 # ------------------------------------------------------------------------------------------------------------ norms

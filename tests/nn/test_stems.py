@@ -216,6 +216,21 @@ def test_token_stem_embeds_and_ends_each_text_at_its_last_word():
     assert bool((x[1] == 0).all())
 
 
+def test_the_words_alone_are_those_of_the_padded_texts_end_to_end():
+    stem = TokenStem(TokenSpec(9, streams=(5, 6)), 4)
+    tokens, tags = torch.tensor([[3, 5, 0], [0, 0, 0], [7, 0, 2]]), torch.randint(0, 5, (3, 3))
+    letters = torch.randint(0, 6, (3, 3, 2))
+    padded, _ = stem((tokens, tags, letters))
+    x, lengths, inside = stem.rows((tokens, tags, letters), 2)
+    assert lengths.tolist() == [2, 1, 3]
+    assert inside.tolist() == [[True, True, False], [True, True, False], [True, True, True]]
+    torch.testing.assert_close(x, padded.transpose(1, 2)[inside])
+    assert bool((x[3] == 0).all())  # a text of one word, brought to two
+    x, lengths, inside = stem.rows((tokens, tags, letters), 5)
+    assert (x.shape, inside.shape) == ((15, 4), (3, 5))
+    torch.testing.assert_close(x.view(3, 5, 4)[:, :3], padded.transpose(1, 2))
+
+
 def test_token_stem_adds_aligned_streams_and_the_mean_of_a_words_characters():
     stem = TokenStem(TokenSpec(9, streams=(5, 6)), 4)
     tokens, tags = torch.tensor([[3, 5]]), torch.tensor([[1, 4]])
