@@ -107,7 +107,6 @@ class CNN:
     activation: str | None = None
     norm: str | None = None
     pooling: str | None = None
-    word_dropout: float | None = None
     dropout: float | None = None
     summary: str | None = None
 
@@ -306,7 +305,6 @@ class _Windows(Body):
         super().__init__()
         each, kernels, width = (s.channels or (100,))[0], s.kernels or (), s.width or 1
         self.stem = TokenStem(spec, width)
-        self.vectors = Dropout(s.word_dropout or 0.0)
         self.branches = nn.ModuleList(Window(width, each, kernel) for kernel in kernels)
         self.act, self.dropout = ACTIVATIONS[s.activation or "relu"](), Dropout(s.dropout or 0.0)
         self.each, self.kernels = each, kernels
@@ -315,7 +313,7 @@ class _Windows(Body):
     def forward(self, inputs: tuple[Any, ...], *, condition: Tensor | None = None) -> Features:
         longest, steps = max(self.kernels), inputs[0].shape[1]
         x, lengths, inside = self.stem.rows(inputs, longest)  # (R, D), (B,), (B, T)
-        x = F.pad(self.vectors(x), [0, 0, 0, longest - 1])
+        x = F.pad(x, [0, 0, 0, longest - 1])
         windows = torch.cat([x[i : len(x) - longest + 1 + i] for i in range(longest)], 1)  # (R, longest * D)
         y = self.act(torch.cat([branch(windows) for branch in self.branches], 1))  # (R, S)
         if condition is not None:

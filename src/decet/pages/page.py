@@ -99,6 +99,7 @@ def model_page(model: Any, X: Any, y: Any, command: str = "") -> str:
     """The page of one model."""
     told = model.provenance_
     looks, metrics, score, on = None, model.metrics_, None, told["validation"]
+    seen = isinstance(X, (str, Path)) and str(X) == told["data"] and not Path(X).is_dir()
     if X is not None:
         given = model._given(X, y, reset=False)
         if given.answers is None:
@@ -124,7 +125,8 @@ def model_page(model: Any, X: Any, y: Any, command: str = "") -> str:
             scored=type(model).scored,
             looks=looks,
             curves=curves(model.history_),
-            columns=model.codec_.description()[:60],
+            seen=seen,
+        columns=model.codec_.description()[:60],
             settings={part: _said(getattr(model, f"{part}_")) for part in ("family", "recipe")},
             versions=versions(),
             command=command,
