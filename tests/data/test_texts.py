@@ -59,6 +59,7 @@ def test_notes_tell_copies_and_what_was_found_on_reading():
         ({"min_count": 0}, "min_count must be a whole number of at least 1. Received: 0."),
         ({"max_size": 1}, "max_size must be a whole number of at least 2. Received: 1."),
         ({"length": 0}, "length must be a whole number between 1 and 1048576. Received: 0."),
+        ({"stem": -1}, "stem must be a whole number between 0 and 100. Received: -1."),
         ({"buckets": 3}, "buckets must be a whole number between 16 and 16777216. Received: 3."),
         ({"phrases": 9}, "phrases must be a whole number between 0 and 4. Received: 9."),
         ({"threshold": -1.0}, "threshold must be a number of at least 0.0. Received: -1.0."),

@@ -28,7 +28,7 @@ def learned(texts: list[str], **settings: object) -> TextCodec:
 
 
 def encoded(codec: TextCodec, texts: list[str]) -> list[list[int]]:
-    (tokens,) = codec.encode(texts)
+    tokens = codec.encode(texts)[0]
     found: list[list[int]] = tokens.tolist()
     return found
 
@@ -73,6 +73,19 @@ def test_case_accents_and_normal_form():
     assert learned(["Été ETE"], accents=False).words == ["ete"]
     assert learned(["The the"], lower=False).words == ["The", "the"]
     assert learned(["ﬁne １"], form="NFKC").words == ["1", "fine"]
+
+
+def test_the_begins_of_words_are_read_beside_them():
+    codec = learned(["disappointing films", "it disappoints", "a film"], stem=4)
+    assert codec.stems == ["disa", "film", "a", "it"]
+    assert codec.spec.streams == (6,)
+    tokens, stems = codec.encode(["disappointed filming", "it, ein 电影"])
+    assert tokens.tolist() == [[1, 1], [7, 1]]
+    assert stems.tolist() == [[2, 3], [5, 1]]
+    assert learned(["我喜欢吃苹果", "苹果树"]).stems[:2] == ["苹", "吃"]
+    for settings in ({"stem": 0}, {"unit": "characters"}, {"unit": "pieces"}):
+        none = learned(FEW, **settings)  # type: ignore[arg-type]
+        assert (none.stems, none.spec.streams, len(none.encode(FEW))) == ([], (), 1)
 
 
 # ------------------------------------------------------------------------------------------------ length, what is odd
@@ -179,6 +192,8 @@ def test_state_gives_the_same_codec(settings: dict[str, object]):
         {"texts": {"no": 1}},
         {"pieces": "{}"},
         {"warnings": None},
+        {"stems": ["a", "a"]},
+        {"texts": {"stem": 0}},
         {"words": None},
     ],
 )
@@ -201,7 +216,8 @@ def test_made_up_texts_are_of_the_vocabulary():
 @given(st.lists(st.text(max_size=30), min_size=1, max_size=5))
 def test_any_text_has_an_encoding_and_the_rest_is_padding(texts: list[str]):
     codec = learned(["one two three", *FEW])
-    (tokens,) = codec.encode(texts)
+    tokens, stems = codec.encode(texts)
+    assert bool(((stems != 0) == (tokens != 0)).all())
     assert tokens.shape == (len(texts), codec.length)
     real = tokens != 0
     assert bool((real.int().diff(dim=1) <= 0).all())  # no word after padding

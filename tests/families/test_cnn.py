@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -181,7 +182,7 @@ def test_bytes_floats_and_both_memory_layouts_give_the_same(settings):
 @pytest.mark.parametrize("spec", [ImageSpec(3, 16, 16), SeriesSpec(3, 12), TokenSpec(9, 12, streams=(5,))])
 @pytest.mark.parametrize("settings", NETWORKS[:4])
 def test_deterministic_mode_and_every_parameter_gets_a_gradient(settings, spec):
-    body, mode = settings.encoder(spec), torch.get_deterministic_debug_mode()
+    body, mode = _for(settings, spec).encoder(spec), torch.get_deterministic_debug_mode()
     torch.set_deterministic_debug_mode("error")
     try:
         body(_inputs(spec)).pooled().square().sum().backward()
@@ -190,6 +191,11 @@ def test_deterministic_mode_and_every_parameter_gets_a_gradient(settings, spec):
     for name, parameter in body.named_parameters():
         assert parameter.grad is not None, name
         assert bool((parameter.grad != 0).any()), name
+
+
+def _for(settings: CNN, spec) -> CNN:
+    """The settings; of texts without what only a stack can do."""
+    return replace(settings, summary=None) if isinstance(spec, TokenSpec) and settings.layers is None else settings
 
 
 def _inputs(spec) -> tuple:
@@ -206,6 +212,7 @@ def _inputs(spec) -> tuple:
 @pytest.mark.parametrize("spec", [ImageSpec(3, 12, 12), SeriesSpec(3, 12), TokenSpec(9, 12, streams=(5,))])
 @pytest.mark.parametrize("settings", NETWORKS)
 def test_a_network_built_without_numbers_gives_the_same_once_its_weights_are_loaded(settings, spec):
+    settings = _for(settings, spec)
     body, inputs = settings.encoder(spec).eval(), _inputs(spec)
     with torch.device("meta"):
         other = settings.encoder(spec)
@@ -288,7 +295,16 @@ def test_padding_changes_no_answer_about_a_series_however_short(settings):
         assert int(plain.mask[row].sum()) == alone.values.shape[1]
 
 
-@pytest.mark.parametrize("settings", [*SEQUENCES, CNN(width=6, channels=(5,)), CNN(width=6, activation="tanh")])
+@pytest.mark.parametrize(
+    "settings",
+    [
+        *SEQUENCES,
+        CNN(width=6, channels=(5,)),
+        CNN(width=6, activation="tanh"),
+        CNN(width=6, summary="gap"),
+        CNN(width=6, summary="both"),
+    ],
+)
 def test_padding_changes_no_answer_about_a_text_however_short(settings):
     body = settings.encoder(TokenSpec(9, 7)).eval()
     tokens = torch.tensor([[3, 4, 5, 6, 7, 8, 1], [7, 0, 0, 0, 0, 0, 0], [2, 3, 4, 0, 0, 0, 0], [0] * 7])
@@ -321,6 +337,24 @@ def test_kims_network_is_the_largest_answer_of_each_filter_over_the_text():
     assert body.summary_width == body.width == 10
     condition = torch.ones(1, 10)
     torch.testing.assert_close(body((tokens,), condition=condition).pooled(), features.pooled() + 1)
+
+
+def test_texts_are_summed_up_by_the_mean_the_maximum_or_both():
+    body = CNN(width=6, channels=(5,), kernels=(1, 3)).encoder(TokenSpec(9)).eval()
+    tokens = torch.tensor([[3, 4, 5, 6, 7], [2, 8, 0, 0, 0]])
+    values, counts = body((tokens,)).values, torch.tensor([[5.0] * 5 + [3.0] * 5, [2.0] * 5 + [1.0] * 5])
+    found = {}
+    for summary in ("gap", "max", "both"):
+        other = CNN(width=6, channels=(5,), kernels=(1, 3), summary=summary).encoder(TokenSpec(9)).eval()
+        other.load_state_dict(body.state_dict())
+        found[summary] = other((tokens,)).summary
+    torch.testing.assert_close(found["max"], body((tokens,)).summary)
+    torch.testing.assert_close(found["gap"], values.sum(1) / counts)
+    torch.testing.assert_close(found["both"], found["max"] + values.sum(1) / counts.sqrt())
+    with pytest.raises(BadInput, match=r"^summary='flat' needs layers, as \(100, 'flat'\)"):
+        CNN(summary="flat").encoder(TokenSpec(9))
+    with pytest.raises(BadInput, match=r"^summary='both' is for texts without layers"):
+        CNN(summary="both").encoder(GREY)
 
 
 def test_kims_network_has_300_filters_of_3_4_and_5_words_unless_said_otherwise():
@@ -389,7 +423,7 @@ def test_words_that_are_not_known_are_refused_with_those_that_are(word):
         ({"norm": "layer"}, "norm must be one of 'batch', 'group', 'none'. Received: 'layer'."),
         ({"pooling": "average"}, "pooling must be one of 'max', 'mean'. Received: 'average'."),
         ({"dropout": 1}, "dropout must be a number between 0.0 and 0.95. Received: 1."),
-        ({"summary": "mean"}, "summary must be one of 'gap', 'max', 'flat'. Received: 'mean'."),
+        ({"summary": "mean"}, "summary must be one of 'gap', 'max', 'flat', 'both'. Received: 'mean'."),
     ],
 )
 def test_settings_out_of_range_are_refused_with_the_rule(settings, sentence):

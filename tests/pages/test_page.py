@@ -129,6 +129,17 @@ def test_a_report_with_rows_and_without(iris: TableClassifier, tmp_path: Path) -
     assert decet.verify(tmp_path / "m")
 
 
+def test_rows_that_the_model_was_trained_on_are_told(tmp_path: Path) -> None:
+    model = TableClassifier(TINY, recipe=SHORT).fit("iris")
+    words = checked(report(model, "iris", out=tmp_path / "r.html").read_text())
+    assert "The model was trained on rows of iris, so these figures are better than on new rows." in words
+    found = load_iris(as_frame=True)
+    names = found.target_names[found.target]
+    assert "was trained on rows of" not in checked(
+        report(model, found.data, names, out=tmp_path / "r.html").read_text()
+    )
+
+
 def test_decet_report_is_the_function_even_after_its_room_was_loaded(iris: TableClassifier, tmp_path: Path) -> None:
     assert decet.report is report
     assert decet.compare is compare

@@ -65,7 +65,7 @@ def test_every_family_and_every_baseline_has_its_figures(iris: tuple[Comparison,
     assert found.best.behind.low == found.best.behind.high == 0
     assert found.results[-1].metrics["accuracy"] == pytest.approx(1 / 3, abs=0.1)
     assert found.verdict
-    assert found.facts["how"] == "20% of the rows, set aside in proportion to the classes, copies on one side"
+    assert found.facts["how"] == "20 % of the rows, set aside in proportion to the classes, copies on one side"
     assert sum(found.facts["classes"].values()) == found.facts["train"]
     assert any("repeat an earlier row" in sentence for sentence in found.warnings)
 
@@ -151,7 +151,7 @@ def test_the_past_trains_and_the_future_tests() -> None:
     frame = pd.DataFrame({"x": np.arange(60.0), "year": np.arange(60)[::-1]})
     found = parts(TableRegressor, frame, np.arange(60.0), order="year")
     assert found.train.rows["year"].max() < found.test.rows["year"].min()
-    assert found.how == "the latest 20% of the rows, set aside"
+    assert found.how == "the latest 20 % of the rows, set aside"
 
 
 def test_a_class_is_never_tested_only() -> None:

@@ -89,6 +89,11 @@ def test_few_test_rows_are_told() -> None:
 def test_an_interrupted_comparison_says_so() -> None:
     words = verdict([BEST, FLOOR], "accuracy", 500, interrupted=True)
     assert words.startswith("The comparison was interrupted: this is of what was done. CNN alone was measured")
+    words = verdict([made("gradient boosting", "baseline", 0.9), FAR, FLOOR], "accuracy", 500, interrupted=True)
+    assert verdict([made("gradient boosting", "baseline", 0.9), FAR, FLOOR], "accuracy", 500, timed=True).endswith(
+        "Every family is worse within this budget: deep learning is not needed here."
+    )
+    assert words.endswith("Every family so far is worse.")  # of one that trained half its time, nothing follows
 
 
 def test_a_small_difference_of_speed_is_no_word_worth() -> None:

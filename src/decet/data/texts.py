@@ -37,6 +37,8 @@ class Texts:
     joined: signs that hold words together, as "_-".
     min_count: words that stand less often in training are unknown; None: 2 from 1,000 training texts on, else 1.
     max_size: words of the vocabulary, at most (60,000), or byte-pair pieces (8,000).
+    stem: letters of a word's begin (of a Chinese one the first character) that are read beside the word, so that rare
+        words share what their kin learned; 0 = none. Characters and pieces have none.
     length: words of a text that are read, from its begin; None: so many as 98 % of the texts have, at most 512.
     pairs: count pairs of neighbours too, where a text is read as a bag.
     buckets: columns of the bag.
@@ -54,6 +56,7 @@ class Texts:
     joined: str = ""
     min_count: int | None = None
     max_size: int | None = None
+    stem: int = 5
     length: int | None = None
     pairs: bool = True
     buckets: int = 1 << 16
@@ -72,6 +75,7 @@ class Texts:
             check_choice(name, getattr(self, name), (True, False))
         check_range("min_count", self.min_count, 1, whole=True)
         check_range("max_size", self.max_size, 2, whole=True)
+        check_range("stem", self.stem, 0, 100, whole=True)
         check_range("length", self.length, 1, 1 << 20, whole=True)
         check_range("buckets", self.buckets, 16, 1 << 24, whole=True)
         check_range("phrases", self.phrases, 0, 4, whole=True)
@@ -84,6 +88,11 @@ class Texts:
     def in_pieces(self) -> bool:
         """Whether texts are cut into pieces, not words or characters."""
         return self.unit == "pieces" or self.tokenizer is not None
+
+    @property
+    def has_stems(self) -> bool:
+        """Whether the begins of words are read beside them."""
+        return self.stem > 0 and self.unit in (None, "words") and not self.in_pieces
 
     def cut(self) -> Callable[[str], list[str]]:
         """Text to words, or to characters."""

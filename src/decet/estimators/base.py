@@ -22,7 +22,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 from sklearn.exceptions import NotFittedError
 from sklearn.metrics import accuracy_score, r2_score
 
-from decet.contracts import Family, ImageSpec, Learner, TokenSpec
+from decet.contracts import Family, ImageSpec, Learner, Stage, TokenSpec
 from decet.data.resident import moved, padded, taken
 from decet.data.tables import Tables
 from decet.errors import BadInput, NotFitted, Unsupported, listed, suggest
@@ -60,11 +60,12 @@ class Cell:
     """One cell of the map: a family that can do the task, and what fits data of this shape.
 
     What the user said wins over what `advise(spec, rows, budget)` gives, field by field. budget: the seconds that the
-    user gave, or None.
+    user gave, or None. first: of (learner, encoded inputs, training rows), what is trained before, without answers.
     """
 
     family: type
     advise: Callable[[Any, int, float | None], Advice]
+    first: Callable[[Learner, Any, Array], Stage | None] | None = None
 
 
 class Estimator(BaseEstimator):
@@ -333,6 +334,17 @@ class Estimator(BaseEstimator):
         body = self.family_.encoder(self.codec_.spec, members)
         learner: Learner = self._asked().learner(body, self.answer_.spec, members)
         return learner
+
+    def _lend(self, learner: Learner, codec: Any, same_answer: bool) -> int:
+        """Copy every tensor whose name and shape agree, the head only where the answers are the same; how many did."""
+        known = self.learner_.state_dict()
+        known.pop("temperature", None)  # of the old answers: calibration starts afresh
+        if not same_answer:
+            known = {name: tensor for name, tensor in known.items() if not name.startswith("head.")}
+        own = learner.state_dict()
+        agree = {name: known[name] for name, t in own.items() if name in known and known[name].shape == t.shape}
+        learner.load_state_dict(own | agree)
+        return len(agree)
 
     def _check_fitted(self) -> None:
         if not self.__sklearn_is_fitted__():

@@ -16,7 +16,7 @@ from decet.data.corpus import LITTLE
 from decet.data.images import Images
 from decet.data.texts import Texts
 from decet.estimators.base import Advice, Cell, Classifies, Estimator, Regresses
-from decet.estimators.embedding import Embeds
+from decet.estimators.embedding import Embeds, vectors_first
 from decet.estimators.reading import PictureReader, TextReader
 from decet.families.cnn import CNN
 from decet.families.dnn import DNN
@@ -134,6 +134,12 @@ def _dnn_on_texts(spec: TableSpec, rows: int, budget: float | None) -> Advice:
     """A hashed bag of words and pairs, one narrow hidden layer (as fastText's classifier, 1607.01759)."""
     family = DNN(width=64, depth=1, dropout=0.5, embedding="none")
     return Advice(family, Recipe(epochs=12, batch=64, lr=1e-3, average=0.99))
+
+
+def _word2vec_of_texts(spec: TokenSpec, rows: int, budget: float | None) -> Advice:
+    """Vectors learned from the texts first, then moved on by a linear answer (1607.01759)."""
+    family = Word2Vec(window=5, word_dropout=0.3, dropout=0.2)
+    return Advice(family, Recipe(epochs=20, batch=64, lr=2e-3, average=0.99))
 
 
 def _word2vec_on_texts(spec: TokenSpec, rows: int, budget: float | None) -> Advice:
@@ -255,13 +261,14 @@ class TextClassifier(Classifies):
     reader = TextReader()
     row: ClassVar[tuple[Cell, ...]] = (
         Cell(CNN, _cnn_on_texts),
+        Cell(Word2Vec, _word2vec_of_texts, vectors_first),
         Cell(ResNet, _resnet_on_texts),
         Cell(DNN, _dnn_on_texts),
     )
 
     def __init__(
         self,
-        family: CNN | ResNet | DNN | None = None,
+        family: CNN | Word2Vec | ResNet | DNN | None = None,
         *,
         label_smoothing: float | None = None,
         class_weight: Any = None,

@@ -14,23 +14,27 @@ from typing import Any, Self
 import numpy as np
 import torch
 
-from decet.contracts import Batch, Clock, Source, Stage
+from decet.contracts import Batch, Clock, Learner, Source, Stage
 from decet.data.corpus import LITTLE, Corpus, read_corpus
 from decet.data.documents import Documents
 from decet.data.lexicon import Lexicon
 from decet.data.passages import Passages, passages_of
 from decet.data.texts import Texts
+from decet.data.tokens import FIRST
 from decet.data.vectors import write_vectors
 from decet.errors import BadInput, Unsupported
 from decet.estimators.base import Array, Estimator
 from decet.estimators.fitting import Call, loaded, ready
 from decet.estimators.reading import DataWarning, TextReader
+from decet.families.word2vec import LANES, Mean
+from decet.nn.stems import TokenStem
 from decet.settings import joined
 from decet.tasks.embed import Embed, WordVectors
 from decet.training.loop import train
 from decet.training.progress import Quiet, Show
 from decet.training.recipe import FALLBACK, Recipe
 
+READ = 5_000_000  # words that a classifier's vectors are learned from, all passes over its texts together
 STEP = 50_000  # words a step, so that an interrupt is heard and progress is shown
 UNJUDGED = "vectors have no answers to be held against; `decet evaluate MODEL word-tests` judges English ones"
 BUCKETS = 2_000_000  # rows that n-grams share, where it is not said
@@ -212,6 +216,25 @@ class Embeds(Estimator):
         vectors = self.vectors_
         write_vectors(path, vectors.words, vectors.matrix)
 
+    def _lend(self, learner: Learner, codec: Any, same_answer: bool) -> int:
+        """Copy the vectors of words that a network of texts knows too; 1, the table that took them."""
+        stem = next((module for module in learner.modules() if isinstance(module, TokenStem)), None)
+        if stem is None or not hasattr(codec, "words"):
+            raise Unsupported("vectors of words are for families that read words one by one, not a bag of them.")
+        width = self.learner_.width
+        if not width <= stem.width < width + LANES:
+            raise BadInput(
+                f"the vectors have {width} numbers a word, and the network {stem.width}. Say --family.width {width}."
+            )
+        known = [(number, word) for number, word in enumerate(codec.words, FIRST) if word in self.vectors_]
+        if not known:
+            raise BadInput("none of the words of these texts has a vector. Are they of another language?")
+        rows = np.stack([self.vectors_.vector(word) for _, word in known])
+        with torch.no_grad():
+            places = torch.tensor([number for number, _ in known], device=stem.tokens.weight.device)
+            stem.tokens.weight[places, :width] = torch.from_numpy(rows).to(stem.tokens.weight)
+        return 1
+
     def _network(self) -> Any:
         return self.family_.embedder(self.codec_.counts, self.codec_.rows())
 
@@ -222,6 +245,23 @@ def _texts(X: Any) -> Iterator[str]:
         return
     for piece in passages_of(X):
         yield from piece.splitlines()
+
+
+def vectors_first(learner: Learner, inputs: tuple[Any, ...], rows: Array) -> Stage | None:
+    """The stage that learns a text classifier's vectors from the training texts, without their answers."""
+    body = learner.body
+    assert isinstance(body, Mean)
+    tokens = inputs[0][torch.as_tensor(rows)].numpy()  # (N, T)
+    known = tokens >= FIRST
+    sizes = known.sum(1)
+    offsets = np.concatenate([[0], np.cumsum(sizes)])
+    ids = tokens[known].astype(np.int32)
+    if len(ids) < 2:
+        return None
+    corpus = Corpus(ids, offsets, [], body.counts, len(ids), 0, [])
+    epochs = max(5, min(50, round(READ / len(ids))))
+    recipe = Recipe(epochs=epochs, lr=0.025, schedule="one-cycle", warmup=0.0, patience=0)
+    return Stage(body.embedder(), Sentences(corpus), joined(recipe, replace(FALLBACK, epochs=None)), name="vectors")
 
 
 class _Learning:

@@ -115,7 +115,8 @@ class _Fit:
         self.records: list[dict[str, Any]] = []  # an epoch each: of the folds, then of the fit that is kept
         self.copies: Array | None = None  # groups of equal rows, where they were looked for
         self.count = given.rows.shape[0]
-        self.before = None if call.start is None else loaded(call.start)
+        self.before: Any = None if call.start is None else loaded(call.start)
+        self.taken = 0
 
     def run(self) -> None:
         self.answer = fit_answer(self.asked, self.given.answers)
@@ -273,9 +274,21 @@ class _Fit:
             torch.default_generator.manual_seed(seed)
             body = family.encoder(codec.spec, members)
             learner = self.asked.learner(body, self.answer.spec, members)
+        if self._lent:
+            self.taken = self.before._lend(learner, codec, same_answer=False)
         if isinstance(codec.spec, ImageSpec) and (recipe.grow or 1.0) < 1.0:
             recipe = growing(recipe, self.estimator.recipe, learner, codec.spec, codec.encode(codec.sample(2, 0)))
         return learner, family, recipe
+
+    @property
+    def _lent(self) -> bool:
+        """Whether the model to go on from has no answers, so that folds may begin from it too."""
+        return self.before is not None and self.before.answer_ is None
+
+    def _first(self, learner: Learner, inputs: Any, rows: Array) -> list[Stage]:
+        """What is trained before the answers come in, on the training rows alone."""
+        stage = None if self.cell.first is None or self._lent else self.cell.first(learner, inputs, rows)
+        return [] if stage is None else [stage]
 
     def _left(self) -> float | None:
         """Seconds of the budget that are left."""
@@ -317,7 +330,8 @@ class _Fit:
         """The fit that is kept."""
         self._take_encoding()
         learner, self.family, recipe = self._learner(self.codec, self.count, self.seed)
-        self.taken = 0 if self.before is None else _take_weights(learner, self.before, self._same_answer())
+        if self.before is not None and not self._lent:
+            self.taken = self.before._lend(learner, self.codec, self._same_answer())
         check = None
         own = self.estimator.recipe
         if self.call.validation is not None and not recipe.patience and (own is None or own.patience is None):
@@ -335,8 +349,9 @@ class _Fit:
         self.recipe = recipe
         part = None if len(rows) == self.count else rows
         source = self._source(self.encoded, part, weight, recipe.batch or 1)
+        last = Stage(learner, source, recipe, check, augment=self._augmentation(self.codec, recipe, source))
         outcome = train(
-            [Stage(learner, source, recipe, check, augment=self._augmentation(self.codec, recipe, source))],
+            [*self._first(learner, self.encoded, rows), last],
             seed=self.seed,
             device=self.device,
             budget=self._for_training(learner),
@@ -448,6 +463,8 @@ class _Fit:
         patience = FOLD_PATIENCE if own is None or own.patience is None else own.patience
 
         def hopeless(record: dict[str, Any]) -> bool:
+            if not scores:  # of a stage without answers
+                return False
             here = record["epoch"] - 1  # after a roll-back an epoch comes again: only its last try counts
             answers[here:], scores[here:] = answers[-1:], scores[-1:]
             return not said and 0 < patience <= len(scores) - 1 - int(np.argmax(scores))
@@ -455,8 +472,9 @@ class _Fit:
         left = self._left()
         source = self._source(inputs, rows, weight, recipe.batch or 1)
         augment = self._augmentation(codec, recipe, source)
+        last = Stage(learner, source, recipe, validate, f"fold {number + 1} of {FOLDS}", augment)
         outcome = train(
-            [Stage(learner, source, recipe, validate, f"fold {number + 1} of {FOLDS}", augment)],
+            [*self._first(learner, inputs, rows), last],
             seed=self.seed + number + 1,
             device=self.device,
             budget=None if left is None else left / (FOLDS + 1 - number),
@@ -559,18 +577,6 @@ def _digest(values: Any) -> str:
     if values is None or isinstance(values, str):
         return str(values)
     return hashlib.sha256(repr(np.asarray(values).tolist()).encode()).hexdigest()[:16]
-
-
-def _take_weights(learner: Learner, before: Any, same_answer: bool) -> int:
-    """Copy every tensor whose name and shape agree, the head only where the answers are the same; how many did."""
-    known = before.learner_.state_dict()
-    known.pop("temperature", None)  # of the old answers: calibration starts afresh
-    if not same_answer:
-        known = {name: tensor for name, tensor in known.items() if not name.startswith("head.")}
-    own = learner.state_dict()
-    agree = {name: known[name] for name, t in own.items() if name in known and known[name].shape == t.shape}
-    learner.load_state_dict(own | agree)
-    return len(agree)
 
 
 def _checksum(tensors: list[torch.Tensor]) -> str:

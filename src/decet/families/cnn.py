@@ -14,7 +14,8 @@ A written stack is read from left to right; LeNet-5 and the classic network of e
     "flat"      the whole map as one vector                         "dense120"        120 fully connected units
 
 Without layers: for each number in `channels`, `depth` convolutions and a pooling; then the summary. Texts without
-layers: windows of several widths side by side, the maximum of each filter over time (Kim, 1408.5882).
+layers: windows of several widths side by side, the maximum of each filter over time (Kim, 1408.5882), or that and the
+sum, which long texts need: a topic is told by many words, each of which says little.
 
 References: LeCun et al., Proceedings of the IEEE 86, 1998 (LeNet-5); Simonyan & Zisserman, 1409.1556 (blocks of 3 x 3);
 clips: frames' features averaged, Wang et al., 1608.00859.
@@ -94,7 +95,8 @@ class CNN:
     norm: "batch", "group" or "none", between convolution and activation.
     pooling: "max" or "mean".
     dropout: share of the summary dropped.
-    summary: how the map becomes one vector: "gap" (mean), "max" or "flat" (all of it).
+    summary: how the map becomes one vector: "gap" (mean), "max" or "flat" (all of it); of texts without layers "gap",
+        "max" (as published), or "both": the maximum, plus the sum over the root of the number of windows.
     """
 
     layers: tuple[int | str, ...] | None = None
@@ -107,7 +109,6 @@ class CNN:
     activation: str | None = None
     norm: str | None = None
     pooling: str | None = None
-    word_dropout: float | None = None
     dropout: float | None = None
     summary: str | None = None
 
@@ -131,7 +132,7 @@ class CNN:
         check_choice("norm", self.norm, NORMS)
         check_choice("pooling", self.pooling, POOLINGS)
         check_range("dropout", self.dropout, 0.0, 0.95)
-        check_choice("summary", self.summary, tuple(SUMMARIES))
+        check_choice("summary", self.summary, (*SUMMARIES, "both"))
 
     def encoder(self, spec: Any, members: int = 1) -> Body:
         """The network for this spec; `pooled()` gives (B, members, what the last layer gives)."""
@@ -157,7 +158,6 @@ FALLBACK = CNN(
     norm="batch",
     pooling="max",
     dropout=0.0,
-    summary="gap",
 )
 
 
@@ -215,6 +215,8 @@ def written(s: CNN) -> list[Item]:
         each: list[tuple[int | str, ...]] = [(*[c] * (s.depth or 1), "pool") for c in blocks]
         items = read(sum(each, ()))
     if not any(item.kind in ENDS for item in items):
+        if s.summary == "both":
+            raise BadInput("summary='both' is for texts without layers. Use 'gap', 'max' or 'flat'.")
         items += read((SUMMARIES[s.summary or "gap"],))
     return items
 
@@ -296,7 +298,7 @@ class _Stack(Body):
 
 
 class _Windows(Body):
-    """Filters over several numbers of words side by side, then the largest answer of each over the text.
+    """Filters over several numbers of words side by side, then one number of each over the text (`summary`).
 
     inputs (tokens (B, T), ...) -> summary (B, S), values (B, T, S): the answers of the windows that start at a word.
     `condition` (B, S) is added to the answers. The texts' words are laid end to end, so padding costs nothing.
@@ -304,31 +306,44 @@ class _Windows(Body):
 
     def __init__(self, s: CNN, spec: TokenSpec):
         super().__init__()
-        each, kernels, width = (s.channels or (100,))[0], s.kernels or (), s.width or 1
-        self.stem = TokenStem(spec, width)
-        self.vectors = Dropout(s.word_dropout or 0.0)
-        self.branches = nn.ModuleList(Window(width, each, kernel) for kernel in kernels)
+        if s.summary == "flat":
+            raise BadInput(
+                "summary='flat' needs layers, as (100, 'flat'); without them texts take 'gap', 'max' or 'both'."
+            )
+        self.each, self.kernels, width = (s.channels or (100,))[0], s.kernels or (), s.width or 1
+        self.stem, self.pool = TokenStem(spec, width), s.summary or "max"
+        self.branches = nn.ModuleList(Window(width, self.each, kernel) for kernel in self.kernels)
         self.act, self.dropout = ACTIVATIONS[s.activation or "relu"](), Dropout(s.dropout or 0.0)
-        self.each, self.kernels = each, kernels
-        self.width = self.summary_width = each * len(kernels)
+        self.width = self.summary_width = self.each * len(self.kernels)
 
     def forward(self, inputs: tuple[Any, ...], *, condition: Tensor | None = None) -> Features:
         longest, steps = max(self.kernels), inputs[0].shape[1]
         x, lengths, inside = self.stem.rows(inputs, longest)  # (R, D), (B,), (B, T)
-        x = F.pad(self.vectors(x), [0, 0, 0, longest - 1])
+        x = F.pad(x, [0, 0, 0, longest - 1])
         windows = torch.cat([x[i : len(x) - longest + 1 + i] for i in range(longest)], 1)  # (R, longest * D)
         y = self.act(torch.cat([branch(windows) for branch in self.branches], 1))  # (R, S)
         if condition is not None:
             y = y + condition.repeat_interleave(inside.sum(1), 0)
         place, low = torch.arange(inside.shape[1], device=y.device), torch.finfo(y.dtype).min
-        last = torch.stack([(lengths - kernel).clamp(min=0) for kernel in self.kernels], 1)  # where windows start last
-        beyond = (place.unsqueeze(1) > last.unsqueeze(1))[inside]  # (R, branches)
+        counts = torch.stack([(lengths - kernel).clamp(min=0) + 1 for kernel in self.kernels], 1)  # (B, branches)
+        beyond = (place.unsqueeze(1) >= counts.unsqueeze(1))[inside]  # (R, branches), no window starts there
         y = y.masked_fill(beyond.repeat_interleave(self.each, 1), low)
         spread = y.new_full((inside.numel(), y.shape[1]), low).index_copy(0, inside.flatten().nonzero().squeeze(1), y)
         spread = spread.unflatten(0, inside.shape)  # (B, T, S)
-        values = spread.masked_fill(spread == low, 0.0)[:, :steps]
+        values = spread.masked_fill(spread == low, 0.0)
+        summary = self._summary(spread, values, counts.repeat_interleave(self.each, 1))
         mask = (place < lengths.unsqueeze(1))[:, :steps]
-        return Features(summary=self.dropout(spread.max(1).values), values=values, mask=mask)
+        return Features(summary=self.dropout(summary), values=values[:, :steps], mask=mask)
+
+    def _summary(self, spread: Tensor, values: Tensor, counts: Tensor) -> Tensor:
+        """Answers (B, T, S), where there are none the least number and zero, of so many windows (B, S) -> (B, S)."""
+        match self.pool:
+            case "gap":
+                return values.sum(1) / counts
+            case "both":
+                return spread.max(1).values + values.sum(1) / counts.sqrt()
+            case _:
+                return spread.max(1).values
 
 
 def _stem(s: CNN, spec: ImageSpec | SeriesSpec | TokenSpec) -> tuple[nn.Module, int, tuple[int, ...]]:

@@ -15,10 +15,10 @@ Differs from the papers:
 1. Category embeddings are trained with 1 % of the entries hidden, so that unseen categories have a meaning.
 2. TabM's adapters and biases are undecayed; its matrices and heads are decayed.
 
-Reads tables, texts as bags of words, and pictures as one long row of standardised pixels. Good at: tables of mixed columns
-from a few hundred rows on, many columns at once, several targets, topics of texts. Weak at: a few dozen rows (use
-logistic regression), pictures, whose neighbourhoods it does not know (use CNN, ResNet), the order of words and other
-sequences (use CNN, LSTM, Transformer).
+Reads tables, texts as bags of words, and pictures as one long row of standardised pixels. Good at: tables of mixed
+columns from a few hundred rows on, many columns at once, several targets, topics of texts. Weak at: a few dozen rows
+(use logistic regression), pictures, whose neighbourhoods it does not know (use CNN, ResNet), the order of words and
+other sequences (use CNN, LSTM, Transformer).
 """
 
 from __future__ import annotations

@@ -36,9 +36,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from decet.contracts import Batch, Clock, Learner, TokenSpec
-from decet.errors import BadInput, check_choice, check_range
+from decet.contracts import Batch, Body, Clock, Features, Learner, TokenSpec
+from decet.errors import BadInput, Unsupported, check_choice, check_range
 from decet.nn.drawing import Draws
+from decet.nn.dropout import Dropout
+from decet.nn.members import MemberLinear
+from decet.nn.stems import TokenStem
 from decet.nn.word_steps import Passage, Tables, step
 from decet.settings import check_whole, joined
 
@@ -64,7 +67,11 @@ class Word2Vec:
     buckets: rows that all n-grams share.
     positions: weigh the neighbours by their position, with learned weights (cbow only).
     deterministic: same bits with any number of threads, at some cost in speed.
-    smoothing: of inverse frequency, where texts are averaged; 0 = plain mean.
+    smoothing: of inverse frequency, where texts are averaged: a word of share p counts a / (a + p); 0 = plain mean.
+    tune: let the vectors move on while a classifier of texts is trained on them.
+    hidden: units of a layer between a text's vector and its answer; 0 = none, the answer is linear in it.
+    word_dropout: share of a text's words left out in training (deep averaging, Iyyer et al., ACL 2015).
+    dropout: share of a text's vector dropped.
     """
 
     model: str | None = None
@@ -78,6 +85,10 @@ class Word2Vec:
     positions: bool | None = None
     deterministic: bool | None = None
     smoothing: float | None = None
+    tune: bool | None = None
+    hidden: int | None = None
+    word_dropout: float | None = None
+    dropout: float | None = None
 
     reads: ClassVar[tuple[type, ...]] = (TokenSpec,)
 
@@ -90,7 +101,10 @@ class Word2Vec:
         check_range("sample", self.sample, 0.0, 1.0)
         check_range("exponent", self.exponent, -2.0, 2.0)
         check_range("smoothing", self.smoothing, 0.0, 1.0)
-        for name in ("positions", "deterministic"):
+        check_whole(self, ("hidden",), 0, 65536)
+        check_range("word_dropout", self.word_dropout, 0.0, 0.95)
+        check_range("dropout", self.dropout, 0.0, 0.95)
+        for name in ("positions", "deterministic", "tune"):
             check_choice(name, getattr(self, name), (True, False))
         grams = self.subwords
         if (
@@ -101,6 +115,12 @@ class Word2Vec:
             raise BadInput(f"subwords must be the shortest and longest n-grams, as (3, 6), or (). Received: {grams!r}.")
         if self.positions and self.model == "skip-gram":
             raise BadInput("positions are weighed in cbow only, where a window's words are averaged.")
+
+    def encoder(self, spec: Any, members: int = 1) -> Body:
+        """The mean of a text's vectors; `pooled()` gives (B, members, width or hidden)."""
+        if not isinstance(spec, TokenSpec):
+            raise Unsupported(f"Word2Vec reads texts. Received: {type(spec).__name__}.")
+        return Mean(joined(self, FALLBACK), spec, members)
 
     def embedder(self, counts: Array, grams: tuple[Array, Array] | None = None) -> Embedder:
         """What learns the vectors of a corpus's words from the counts (V,) of each.
@@ -122,6 +142,10 @@ FALLBACK = Word2Vec(
     positions=False,
     deterministic=False,
     smoothing=1e-3,
+    tune=True,
+    hidden=0,
+    word_dropout=0.0,
+    dropout=0.0,
 )
 
 
@@ -143,11 +167,8 @@ class Embedder(Learner):
             self.parts, self.pieces = grams
         words = len(counts)
         rows = words if self.pieces is None else words + (s.buckets or 1)
-        wide = -(-self.width // LANES) * LANES
-        first = torch.zeros(rows, wide)
-        if not first.is_meta:
-            first[:, : self.width].uniform_(-SPREAD / self.width, SPREAD / self.width)
-        self.vectors = nn.Parameter(first, requires_grad=False)
+        self.vectors = nn.Parameter(_first(rows, self.width), requires_grad=False)
+        wide = self.vectors.shape[1]
         self.outputs = nn.Parameter(torch.zeros(words, wide), requires_grad=False)
         self.positions = (
             nn.Parameter(torch.ones(2 * (s.window or 1), wide), requires_grad=False) if s.positions else None
@@ -212,3 +233,66 @@ class Embedder(Learner):
             return self.vectors.data[: len(self.counts), : self.width]
         chunks = torch.arange(len(self.counts), device=self.vectors.device).split(CHUNK)
         return torch.cat([self.tables.rows(words)[:, : self.width] for words in chunks])
+
+
+class Mean(Body):
+    """The mean of a text's word vectors, rare words counting more. inputs (tokens (B, T),) -> summary (B, M, S).
+
+    Padding and words that training did not know count nothing. `condition` (B, D) is added to the mean.
+    """
+
+    weight: Tensor
+
+    def __init__(self, s: Word2Vec, spec: TokenSpec, members: int):
+        super().__init__()
+        self.settings, self.members, width = s, members, s.width or 1
+        rows = _first(spec.vocabulary, width)
+        self.stem = TokenStem(spec, rows.shape[1])
+        self.stem.tokens.weight = self.table = nn.Parameter(rows, requires_grad=bool(s.tune))
+        self.table.undecayed = True  # type: ignore[attr-defined]
+        self.counts = np.asarray(spec.counts or np.ones(spec.vocabulary), np.int64)
+        self.register_buffer("weight", _weights(self.counts, s.smoothing or 0.0, spec.pad))
+        self.words = Dropout(s.word_dropout or 0.0)
+        layers: list[nn.Module] = [Dropout(s.dropout or 0.0)]
+        self.width = self.summary_width = rows.shape[1]
+        if s.hidden:
+            layers += [MemberLinear(self.width, s.hidden, members, varied=members > 1), nn.ReLU()]
+            self.summary_width = s.hidden
+        self.layers = nn.Sequential(*layers)
+
+    def forward(self, inputs: tuple[Any, ...], *, condition: Tensor | None = None) -> Features:
+        tokens = inputs[0]
+        weight = self.words(self.weight[tokens])  # (B, T)
+        share = weight / weight.sum(1, keepdim=True).clamp(min=1e-9)
+        inside = weight > 0
+        ends = inside.sum(1).cumsum(0)
+        begins = torch.cat([ends.new_zeros(1), ends[:-1]])
+        mean = nn.functional.embedding_bag(
+            tokens[inside], self.stem.tokens.weight, begins, mode="sum", per_sample_weights=share[inside]
+        )
+        if condition is not None:
+            mean = mean + condition
+        return Features(summary=self.layers(mean.unsqueeze(1).expand(-1, self.members, -1)), members=self.members)
+
+    def embedder(self) -> Embedder:
+        """What learns the vectors from the texts alone: it and this body hold the same rows."""
+        learner = Embedder(self.settings, self.counts, None)
+        learner.vectors = self.table
+        return learner
+
+
+def _first(rows: int, width: int) -> Tensor:
+    """Random vectors, padded by zeros to whole registers."""
+    first = torch.zeros(rows, -(-width // LANES) * LANES)
+    if not first.is_meta:
+        first[:, :width].uniform_(-SPREAD / width, SPREAD / width)
+    return first
+
+
+def _weights(counts: Array, smoothing: float, pad: int) -> Tensor:
+    """What each word counts in a text (V,): a / (a + its share); padding and unknown words nothing."""
+    share = counts / max(1, counts.sum())
+    weight = smoothing / (smoothing + share) if smoothing else np.ones(len(counts))
+    weight[counts == 0] = 0.0
+    weight[pad] = 0.0
+    return torch.from_numpy(weight.astype(np.float32))

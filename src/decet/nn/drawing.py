@@ -93,7 +93,7 @@ def thresholds(counts: Array, sample: float) -> Bits | None:
     """Of 32 random bits, up to which a word stays (V,): with probability sqrt(t / f) + t / f; None = all stay."""
     if not sample:
         return None
-    ratio = counts / (sample * counts.sum())
+    ratio = np.maximum(counts, 1) / (sample * counts.sum())
     chance = np.minimum((np.sqrt(ratio) + 1) / ratio, 1.0)
     return np.maximum(np.floor(chance * 2**32) - 1, 0).astype(np.uint64)
 

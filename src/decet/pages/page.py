@@ -99,6 +99,7 @@ def model_page(model: Any, X: Any, y: Any, command: str = "") -> str:
     """The page of one model."""
     told = model.provenance_
     looks, metrics, score, on = None, model.metrics_, None, told["validation"]
+    seen = isinstance(X, (str, Path)) and str(X) == told["data"] and not Path(X).is_dir()
     if X is not None:
         given = model._given(X, y, reset=False)
         if given.answers is None:
@@ -124,6 +125,7 @@ def model_page(model: Any, X: Any, y: Any, command: str = "") -> str:
             scored=type(model).scored,
             looks=looks,
             curves=curves(model.history_),
+            seen=seen,
             columns=model.codec_.description()[:60],
             settings={part: _said(getattr(model, f"{part}_")) for part in ("family", "recipe")},
             versions=versions(),
@@ -197,7 +199,7 @@ def _texts(
     """Texts with their words' evidence, and the most telling words of each class."""
     settings = model.inputs if model.inputs is not None else Texts()
     classes = [str(name) for name in model.answer_.classes[0].tolist()]
-    chance = answers[np.arange(len(decided)), decided]
+    chance, texts = answers[np.arange(len(decided)), decided], rows.texts
     right = []
     for column in range(min(len(classes), MOST_CLASSES)):
         own = np.flatnonzero((ids == column) & (decided == column))
@@ -205,18 +207,29 @@ def _texts(
             right.append(int(own[np.argsort(-chance[own], kind="stable")[0]]))
 
     def shown(row: int) -> Shown:
-        pieces = evidence_in(ask, settings, rows.texts[row][:LONGEST])
+        pieces, cut = _cut(evidence_in(ask, settings, texts[row]))
         most = max((abs(weight) for _, weight in pieces), default=0.0) or 1.0
         truth = classes[ids[row]] if ids[row] >= 0 else "not known"
         strong = [(piece, weight, abs(weight) / most) for piece, weight in pieces]
-        return Shown(strong, truth, classes[decided[row]], float(chance[row]), len(rows.texts[row]) > LONGEST)
+        return Shown(strong, truth, classes[decided[row]], float(chance[row]), cut)
 
-    telling = telling_words(ask, settings, rows.texts, answers) if len(classes) <= MOST_CLASSES else []
+    telling = telling_words(ask, settings, texts, answers) if len(classes) <= MOST_CLASSES else []
     return {
         "right": [shown(row) for row in right],
         "wrong": [shown(mistake.row) for mistake in wrong[:WRONG_TEXTS]],
         "telling": [(name, words) for name, words in zip(classes, telling, strict=False) if words],
     }
+
+
+def _cut(pieces: list[tuple[str, float]]) -> tuple[list[tuple[str, float]], bool]:
+    """The begin of a text that is shown, and whether there is more of it."""
+    kept, room = list[tuple[str, float]](), LONGEST
+    for piece, weight in pieces:
+        if len(piece) > room:
+            return [*kept, (piece[:room], weight)], True
+        kept.append((piece, weight))
+        room -= len(piece)
+    return kept, False
 
 
 # --------------------------------------------------------------------------------------------------------- templates

@@ -259,7 +259,7 @@ class _Match:
         latest = "the latest " if order is not None else ""
         kept = ", groups on one side" if groups is not None else ", copies on one side" if copies is not None else ""
         spread = " in proportion to the classes" if labels is not None and order is None else ""
-        self.how = f"{latest}{len(test) / count:.0%} of the rows, set aside{spread}{kept}"
+        self.how = f"{latest}{100 * len(test) / count:.0f} % of the rows, set aside{spread}{kept}"
 
     def _column(self, values: Any) -> Any:
         """Values one a row: given as such, or as the name of a column."""
@@ -338,13 +338,14 @@ class _Match:
 
     def _terms(self, contender: Contender, share: float | None, show: Show) -> Terms:
         folder = None if self.call.out is None else self.call.out / contender.name.replace(" ", "-")
+        begun = self.call.resume and folder is not None and (folder / "checkpoint").is_dir()
         return Terms(
             groups=self.groups,
             order=self.order,
             seconds=None if share is None else FITTING * share,
             out=folder,
-            resume=self.call.resume,
-            overwrite=self.call.overwrite,
+            resume=begun,
+            overwrite=not begun and (self.call.overwrite or self.call.resume),
             show=show,
         )
 
@@ -377,7 +378,13 @@ class _Match:
             result.score = interval(float(value), own)
             result.behind = interval(float(values[best] - value), scores[best] - own)
         found = self._comparison()
-        found.verdict = verdict(found.results, found.metric, found.facts["test"], self.interrupted)
+        found.verdict = verdict(
+            found.results,
+            found.metric,
+            found.facts["test"],
+            timed=self.call.budget is not None,
+            interrupted=self.interrupted,
+        )
         for sentence in found.warnings:
             warnings.warn(sentence, DataWarning, stacklevel=4)
         if self.call.out is not None:

@@ -67,8 +67,13 @@ def tied(results: Sequence[Result]) -> list[Result]:
     return [r for r in rivals if r is rivals[0] or (r.behind is not None and not r.behind.low > 0)]
 
 
-def verdict(results: Sequence[Result], metric: str, test: int, interrupted: bool = False) -> str:
-    """One to four sentences. metric: of the scores; test: rows they were measured on."""
+def verdict(
+    results: Sequence[Result], metric: str, test: int, *, timed: bool = False, interrupted: bool = False
+) -> str:
+    """One to four sentences.
+
+    metric: of the scores; test: rows they were measured on; timed: whether a budget ended the training.
+    """
     known = [r for r in ranked(results) if r.is_defined and r.kind != FLOOR]
     failed = [r.name for r in results if r.error is not None]
     parts = ["The comparison was interrupted: this is of what was done."] if interrupted else []
@@ -79,13 +84,16 @@ def verdict(results: Sequence[Result], metric: str, test: int, interrupted: bool
             else "There is no verdict: nobody could be fitted."
         )
     else:
-        parts += _judged(known, next((r for r in results if r.kind == FLOOR), None), metric, test)
+        worse = f"Every family is worse{' within this budget' if timed else ''}: deep learning is not needed here."
+        worse = "Every family so far is worse." if interrupted else worse
+        parts += _judged(known, next((r for r in results if r.kind == FLOOR), None), metric, test, worse)
     if failed:
         parts.append(f"{_and(failed)} could not be fitted.")
     return " ".join(part[:1].upper() + part[1:] for part in parts)
 
 
-def _judged(known: list[Result], floor: Result | None, metric: str, test: int) -> list[str]:
+def _judged(known: list[Result], floor: Result | None, metric: str, test: int, worse: str) -> list[str]:
+    """worse: what is said where no family is among the best."""
     best, equals = known[0], tied(known)
     if floor is not None and floor.behind is not None and not floor.behind.low > 0:
         return [
@@ -98,7 +106,7 @@ def _judged(known: list[Result], floor: Result | None, metric: str, test: int) -
     families = [r for r in equals if r.kind == FAMILY]
     simple = [r for r in equals if r.kind == BASELINE]
     if not families and any(r.kind == FAMILY for r in known):
-        return [*parts, "Every family is worse: deep learning is not needed here."]
+        return [*parts, worse]
     if families and simple:
         return [*parts, _enough(_cheapest(simple))]
     if len(families) > 1:
