@@ -6,6 +6,7 @@ same: the two then differ in rounding alone. It serves where numba is missing, a
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +20,7 @@ from decet.nn.drawing import PACE, Draws
 
 BLOCK = 256  # centres computed from the same rows, where bits must be the same; a multiple of GROUP
 BLOCK_CUDA = 8_192
+DAMPED = 64.0  # moves of one row in a block, from which on they count as so many
 
 Array = NDArray[Any]
 
@@ -208,14 +210,24 @@ def _block(
     loss = (nn.functional.softplus(margins) * asked).double().sum()
     G = rate * sign * torch.sigmoid(margins) * asked
     dX, dY = G @ Y, G.transpose(1, 2) @ X
-    tables.outputs.index_add_(0, outs.flatten(), dY.flatten(0, 1))
+    most = math.inf if len(centres) <= BLOCK else DAMPED
+    outs, dY = outs[counts > 0], dY[counts > 0]
+    tables.outputs.index_add_(0, outs, _damped(dY, outs, len(tables.outputs), most))
     each = dX.expand(-1, near.shape[1], -1)
     if tables.positions is not None:
         moves = PACE * (rows * each / many).sum(0)
         each = each * tables.positions
         tables.positions += moves
-    tables.add(near[real], each[real])
+    tables.add(near[real], _damped(each[real], near[real], len(tables.outputs), most))
     return loss, int(there.sum())
+
+
+def _damped(moves: Tensor, rows: Tensor, size: int, most: float) -> Tensor:
+    """Moves (n, D) of rows (n,), scaled down where more than `most` move one row, for they know nothing of each other."""
+    if most == math.inf:
+        return moves
+    times = torch.bincount(rows, minlength=size).clamp(min=1)
+    return moves * (most / times).clamp(max=1.0)[rows].unsqueeze(-1)
 
 
 def _asked(drawn: Draws, passage: Passage, centres: Array, seed: int) -> tuple[Array, Array, Array]:
