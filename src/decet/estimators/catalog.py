@@ -125,15 +125,15 @@ def _text_length(rows: int) -> tuple[int, int]:
 def _cnn_on_texts(spec: TokenSpec, rows: int, budget: float | None) -> Advice:
     """Kim's network (1408.5882) with windows of one to three words: random vectors tell longer ones badly apart.
 
-    Short texts are cheap, so several networks share the work; long ones get a narrow one.
+    Short texts are cheap, so several networks share the work; long ones, where a topic is told by many words, get a
+    narrow one that sums up too.
     """
     epochs, batch = _text_length(rows)
-    words = sum(spec.counts) or rows * (spec.length or 1)
-    long = words > 150 * rows
-    family = CNN(
-        channels=(64 if long else 100,), kernels=(1, 2, 3), width=64 if long else 128, dropout=0.5, summary="both"
-    )
-    members = max(1, min(4, 1_000_000 // max(words, 1)))
+    longest = spec.length or 1
+    family = CNN(channels=(100,), kernels=(1, 2, 3), width=128, dropout=0.5, summary="max")
+    if longest > 400:
+        family = replace(family, channels=(64,), width=64, summary="both")
+    members = max(1, min(4, 4_500_000 // (max(rows, 1) * longest)))
     return Advice(family, joined(Recipe(epochs=epochs, batch=batch, members=members), _OF_TEXTS), _SMOOTH)
 
 
