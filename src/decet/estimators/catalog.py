@@ -151,7 +151,9 @@ def _dnn_on_texts(spec: TableSpec, rows: int, budget: float | None) -> Advice:
     return Advice(family, joined(Recipe(epochs=epochs, batch=batch), _OF_TEXTS), _SMOOTH)
 
 
-_OF_TEXTS = Recipe(lr=2e-3, schedule="one-cycle", average=0.99)  # words are many and overfitted soon: a short cycle
+_OF_TEXTS = Recipe(  # words are many and overfitted soon: a short cycle, of which the best epoch is kept
+    lr=2e-3, schedule="one-cycle", average=0.99, patience=2
+)
 _SMOOTH = Classify(label_smoothing=0.1)
 
 
