@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -78,7 +79,7 @@ def test_a_known_word_has_its_own_row_and_its_grams() -> None:
     assert found.rows_of("蘋果") == [1, 5 + 800, 5 + 226, 5 + 776]
     assert found.rows_of("a") == [4, 5 + 600]
     begins, rows = found.rows()  # type: ignore[misc]
-    assert [rows[a:b].tolist() for a, b in zip(begins, begins[1:], strict=False)] == [found.rows_of(w) for w in WORDS]
+    assert [rows[a:b].tolist() for a, b in pairwise(begins)] == [found.rows_of(w) for w in WORDS]
     assert (begins.dtype, rows.dtype) == (np.int64, np.int32)
 
 

@@ -126,6 +126,42 @@ def test_damaged_packed_files_and_lists_that_are_not_utf8(tmp_path: Path):
         read_vectors(tmp_path / "v.safetensors")
 
 
+# --------------------------------------------------------------------------------------------------- beside gensim
+
+GENSIM = Path(__file__).parents[1] / "artifacts" / "gensim"  # written by gensim 4.4.0, see artifacts/make_gensim.py
+HARD = np.random.default_rng(0).normal(size=(4, 7)).astype(np.float32)
+HARD[1, 2], HARD[2, 0], HARD[3, 5] = 1e-12, -3.4e38, 0
+
+
+@pytest.mark.parametrize("name", ["vectors.txt", "vectors.bin"])
+def test_what_gensim_wrote_is_read_to_the_bit(name: str):
+    words, vectors = read_vectors(GENSIM / name)
+    assert words == WORDS
+    assert np.array_equal(vectors, HARD)
+
+
+def test_the_binary_form_is_gensims_to_the_byte(tmp_path: Path):
+    """But for the line end after each word, which word2vec.c writes and gensim reads over."""
+    write_vectors(tmp_path / "v.bin", WORDS, HARD)
+    rows = [word.encode() + b" " + row.tobytes() for word, row in zip(WORDS, HARD, strict=True)]
+    assert (GENSIM / "vectors.bin").read_bytes() == b"4 7\n" + b"".join(rows)
+    assert (tmp_path / "v.bin").read_bytes() == b"4 7\n" + b"".join(row + b"\n" for row in rows)
+
+
+@pytest.mark.parametrize("name", ["v.txt", "v.vec", "v.bin", "v.txt.gz", "v.bin.gz"])
+def test_gensim_opens_what_is_written_and_the_other_way_round(tmp_path: Path, name: str):
+    models = pytest.importorskip("gensim.models", reason="gensim is in the bench extra")
+    binary = ".bin" in name
+    write_vectors(tmp_path / name, WORDS, HARD)
+    theirs = models.KeyedVectors.load_word2vec_format(str(tmp_path / name), binary=binary)
+    assert theirs.index_to_key == WORDS
+    assert np.array_equal(theirs.vectors, HARD)
+    theirs.save_word2vec_format(str(tmp_path / f"again-{name}"), binary=binary)
+    words, vectors = read_vectors(tmp_path / f"again-{name}")
+    assert words == WORDS
+    assert np.array_equal(vectors, HARD)
+
+
 def test_as_many_vectors_as_words(tmp_path: Path):
     with pytest.raises(BadInput, match=r"vectors must have shape \(words, numbers\) for 1 words. Received: \(4, 7\)"):
         write_vectors(tmp_path / "v.txt", ["a"], VECTORS)

@@ -6,7 +6,7 @@ import hashlib
 import shutil
 import time
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, Self
@@ -180,8 +180,7 @@ class Embeds(Estimator):
 
     def analogy(self, a: str, b: str, c: str, topn: int = 1) -> list[tuple[str, float]]:
         """a is to b as c is to ...: the nearest words to b - a + c, with their cosines."""
-        a, b, c = self._read_all([a, b, c])
-        return self.vectors_.analogy(a, b, c, topn)
+        return self.vectors_.analogy(self._read(a), self._read(b), self._read(c), topn)
 
     def doesnt_match(self, words: Sequence[str]) -> str:
         """The word that stands farthest from the others."""
@@ -204,7 +203,9 @@ class Embeds(Estimator):
         return read[0] if len(read) == 1 else word
 
     def _read_all(self, words: str | Sequence[str]) -> list[str]:
-        return [self._read(word) for word in ([words] if isinstance(words, str) else words)]
+        if isinstance(words, str) or not isinstance(words, Iterable):
+            return [self._read(words)]
+        return [self._read(word) for word in words]
 
     def _words(self, text: str) -> list[str]:
         return [word for word in self.codec_.texts.cut()(text) if word != "\n"]

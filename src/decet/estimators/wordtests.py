@@ -7,7 +7,7 @@ from typing import Any
 
 from decet.data import datasets
 from decet.errors import BadInput
-from decet.tasks.embed import WordVectors, read_analogies, read_wordsim
+from decet.tasks.embed import WordVectors, read_analogies, read_wordsim, text_of
 
 TESTS = "word-tests"  # the public set
 SYNTACTIC = "gram"  # how the names of its syntactic sections begin
@@ -18,10 +18,12 @@ def evaluated(vectors: WordVectors, X: Any) -> dict[str, float | None]:
     share of right answers section by section."""
     figures: dict[str, float | None] = {}
     for path in _paths(X):
-        if path.read_text(encoding="utf-8").lstrip().startswith(":"):
+        if text_of(path).lstrip().startswith(":"):
             figures |= _answered(vectors, path)
+        elif pairs := read_wordsim(path):
+            figures["wordsim"], figures["pairs"] = vectors.wordsim(pairs)
         else:
-            figures["wordsim"], figures["pairs"] = vectors.wordsim(read_wordsim(path))
+            raise BadInput(f"{str(path)!r} holds neither pairs nor questions.")
     return figures
 
 
@@ -33,6 +35,10 @@ def _paths(X: Any) -> list[Path]:
             raise BadInput(f"words are evaluated on pairs and questions: the public set {TESTS!r}, or a file of them.")
         paths = [datasets.locate(found, file) for file in found.files]
         return [path for path in paths if path.name.startswith(("wordsim", "questions"))]
+    if not isinstance(X, (str, Path)):
+        raise BadInput(
+            f"words are evaluated on a file of pairs or questions, or on {TESTS!r}. Received: {type(X).__name__}."
+        )
     path = Path(X).expanduser()
     if not path.is_file():
         raise BadInput(f"there is no file {str(X)!r} of pairs or questions.")

@@ -25,10 +25,10 @@ import torch
 from numpy.typing import NDArray
 
 from decet.errors import BadInput, check_range, suggest
+from decet.nn.nearest import Nearest
 
 Array = NDArray[Any]
-CHUNK = 4_096  # words whose largest similarity is looked at first
-QUESTIONS = 512  # answered at a time
+COSINES = 1 << 25  # of questions with all words, worked out at a time
 SMOOTHING = 1e-3
 
 
@@ -57,9 +57,9 @@ class WordVectors:
     def __post_init__(self) -> None:
         self.numbers = {word: number for number, word in enumerate(self.words)}
         self.matrix = np.ascontiguousarray(self.matrix, np.float32)
-        lengths = np.linalg.norm(self.matrix, axis=1)
-        self._scale = torch.from_numpy(1.0 / np.maximum(lengths, 1e-12).astype(np.float32))
         self._rows = torch.from_numpy(self.matrix)
+        self._scale = 1.0 / torch.linalg.vector_norm(self._rows, dim=1).clamp_(min=1e-12)
+        self._nearest = Nearest(self._rows, self._scale)
 
     def __len__(self) -> int:
         return len(self.words)
@@ -95,7 +95,6 @@ class WordVectors:
         plus, minus = _listed(positive), _listed(negative)
         if not plus and not minus:
             raise BadInput("most_similar needs a word: most_similar('london').")
-        check_range("topn", topn, 1, whole=True)
         total = sum((_unit(self.vector(w)) for w in plus), np.zeros(self.matrix.shape[1], np.float32))
         total = total - sum((_unit(self.vector(w)) for w in minus), np.zeros_like(total))
         return self.nearest(total, topn, leave={*plus, *minus})
@@ -104,13 +103,12 @@ class WordVectors:
         self, vector: Array, topn: int = 10, leave: set[str] | frozenset[str] = frozenset()
     ) -> list[tuple[str, float]]:
         """The nearest words to a vector (D,), exactly, with their cosines; those of `leave` are passed over."""
+        check_range("topn", topn, 1, whole=True)
+        topn, unit = int(topn), torch.from_numpy(_unit(np.asarray(vector, np.float32)))
         with torch.inference_mode():
-            cosines = torch.mv(self._rows, torch.from_numpy(_unit(np.asarray(vector, np.float32)))).mul_(self._scale)
-            out = [self.numbers[w] for w in leave if w in self.numbers]
-            cosines[out] = -2.0
-            places = _largest(cosines, min(topn, len(self.words) - len(out)))
-            found = cosines[places].tolist()
-        return [(self.words[i], value) for i, value in zip(places.tolist(), found, strict=True)]
+            places, cosines = self._nearest(unit, topn + len(leave))
+        found = zip((self.words[i] for i in places.tolist()), cosines.tolist(), strict=True)
+        return [(word, cosine) for word, cosine in found if word not in leave][:topn]
 
     def analogy(self, a: str, b: str, c: str, topn: int = 1) -> list[tuple[str, float]]:
         """a is to b as c is to ...: the nearest words to b - a + c."""
@@ -145,7 +143,7 @@ class WordVectors:
         return total / np.float32(max(sum_, 1e-12))
 
     def keywords(self, words: Sequence[str], topn: int = 5) -> list[tuple[str, float]]:
-        """The words of a text that say most of what it is about, with their cosines to it, rarer words first."""
+        """The words of a text that say most of what it is about, with their cosines to it times their weights."""
         known = [word for word in dict.fromkeys(words) if word in self.numbers]
         if not known:
             return []
@@ -156,24 +154,27 @@ class WordVectors:
     # ------------------------------------------------------------------------------------------------- evaluation
 
     def wordsim(self, pairs: Sequence[tuple[str, str, float]]) -> tuple[float | None, int]:
-        """Spearman's correlation of our cosines with people's judgements, and how many pairs are known."""
+        """Spearman's correlation of our cosines with people's judgements, and how many pairs are known; None where
+        they are too few, or all alike."""
         from scipy.stats import spearmanr
 
         known = [(a, b, mark) for a, b, mark in pairs if a in self.numbers and b in self.numbers]
         if len(known) < 3:
             return None, len(known)
-        ours = [self.similarity(a, b) for a, b, _ in known]
-        return float(spearmanr(ours, [mark for *_, mark in known]).statistic), len(known)
+        ours, marks = [self.similarity(a, b) for a, b, _ in known], [mark for *_, mark in known]
+        if len(set(ours)) == 1 or len(set(marks)) == 1:
+            return None, len(known)
+        return float(spearmanr(ours, marks).statistic), len(known)
 
     def analogies(self, sections: Mapping[str, Sequence[tuple[str, str, str, str]]]) -> dict[str, tuple[int, int]]:
         """Right answers and questions asked of each section; questions with an unknown word are left out."""
         units = self._rows * self._scale.unsqueeze(1)
-        found = {}
+        found, many = {}, max(1, COSINES // len(self))
         for name, questions in sections.items():
             rows = [[self.numbers[w] for w in q] for q in questions if all(w in self.numbers for w in q)]
             right = 0
-            for begin in range(0, len(rows), QUESTIONS):
-                a, b, c, d = torch.tensor(rows[begin : begin + QUESTIONS]).unbind(1)
+            for begin in range(0, len(rows), many):
+                a, b, c, d = torch.tensor(rows[begin : begin + many]).unbind(1)
                 cosines = (units[b] - units[a] + units[c]) @ units.T  # (q, V)
                 for asked in (a, b, c):
                     cosines.scatter_(1, asked.unsqueeze(1), -9.0)
@@ -191,32 +192,20 @@ def _unit(vector: Array) -> Array:
     return unit
 
 
-def _largest(values: torch.Tensor, count: int) -> torch.Tensor:
-    """Places of the `count` largest, largest first.
-
-    They lie in the `count` chunks whose own largest are largest, so that only these need sorting.
-    """
-    whole = len(values) // CHUNK * CHUNK
-    if count >= whole // CHUNK:
-        return values.topk(count).indices
-    tops = values[:whole].view(-1, CHUNK).amax(1)
-    chunks = tops.topk(min(count, len(tops))).indices
-    places = (chunks.unsqueeze(1) * CHUNK + torch.arange(CHUNK)).flatten()
-    places = torch.cat([places, torch.arange(whole, len(values))])
-    return places[values[places].topk(count).indices]
-
-
 def read_wordsim(path: str | Path) -> list[tuple[str, str, float]]:
     """Pairs of words and people's mean judgement: two words and a number a line, divided by tabs; # begins a remark."""
     pairs = []
-    for number, line in enumerate(Path(path).read_text(encoding="utf-8").splitlines(), 1):
+    for number, line in enumerate(text_of(path).splitlines(), 1):
         if line.startswith("#") or not line.strip():
             continue
-        parts = line.split("\t")
+        parts = [part.strip() for part in line.lower().split("\t")]
         try:
-            pairs.append((parts[0].lower(), parts[1].lower(), float(parts[2])))
+            pairs.append((parts[0], parts[1], float(parts[2])))
+            check_range("the number", pairs[-1][2])
         except (IndexError, ValueError):
-            raise BadInput(f"line {number} of {str(path)!r} is no pair of words and a number: {line[:60]!r}.") from None
+            raise BadInput(
+                f"line {number} of {str(path)!r} is no pair of words and a number, divided by tabs: {line[:60]!r}."
+            ) from None
     return pairs
 
 
@@ -224,13 +213,25 @@ def read_analogies(path: str | Path) -> dict[str, list[tuple[str, str, str, str]
     """Questions by section: `: name` begins one, then four words a line."""
     sections: dict[str, list[tuple[str, str, str, str]]] = {}
     name = ""
-    for number, line in enumerate(Path(path).read_text(encoding="utf-8").splitlines(), 1):
+    for number, line in enumerate(text_of(path).splitlines(), 1):
         words = line.lower().split()
         if line.startswith(":"):
             name = line[1:].strip()
-            sections[name] = []
+            sections.setdefault(name, [])
         elif len(words) == 4 and name:
             sections[name].append((words[0], words[1], words[2], words[3]))
         elif words:
             raise BadInput(f"line {number} of {str(path)!r} is no question of four words: {line[:60]!r}.")
     return sections
+
+
+def text_of(path: str | Path) -> str:
+    """What a small file of UTF-8 holds. Raises BadInput where it is none."""
+    try:
+        return Path(path).read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise BadInput(
+            f"{str(path)!r} is no UTF-8 text: byte 0x{error.object[error.start]:02x} at offset {error.start:,}."
+        ) from error
+    except OSError as error:
+        raise BadInput(f"{str(path)!r} cannot be read ({error.strerror or error}).") from error
