@@ -223,7 +223,7 @@ def _block(
 
 
 def _damped(moves: Tensor, rows: Tensor, size: int, most: float) -> Tensor:
-    """Moves (n, D) of rows (n,), scaled down where more than `most` move one row, for they know nothing of each other."""
+    """Moves (n, D) of rows (n,), less where more than `most`, which know nothing of each other, move one row."""
     if most == math.inf:
         return moves
     times = torch.bincount(rows, minlength=size).clamp(min=1)
