@@ -16,9 +16,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from decet.nn import team
-from decet.nn.drawing import PACE, Draws
+from decet.nn.drawing import BLOCK, PACE, Draws
 
-BLOCK = 256  # centres computed from the same rows, where bits must be the same; a multiple of GROUP
 BLOCK_CUDA = 8_192
 DAMPED = 64.0  # moves of one row in a block, from which on they count as so many
 
@@ -106,7 +105,7 @@ def compiled(
     barrier = team.barrier() if deterministic else 0
     workers = max(1, min(torch.get_num_threads(), len(words) // (2 * BLOCK)))
     workers = 1 if deterministic and not barrier else workers
-    scratch, store = _aligned(workers * room), _aligned(BLOCK // group * slot if deterministic else 0)
+    scratch, store = _aligned(workers * room), _aligned(drawn.block // group * slot if deterministic else 0)
     moves, rates = np.zeros((2 * window, wide), np.float32), np.array([rate], np.float32)
     found = np.zeros((workers, 2))
     job = kernels.Job(
@@ -141,7 +140,7 @@ def compiled(
         room=room,
         store=_at(store),
         slot=slot,
-        block=BLOCK,
+        block=drawn.block,
         barrier=barrier if workers > 1 else 0,
     )
     team.run(kernels.work(deterministic).address, workers, job)
@@ -167,7 +166,7 @@ def _aligned(size: int) -> Array:
 def plain(tables: Tables, drawn: Draws, passage: Passage, seed: int, rate: float) -> tuple[float, float]:
     """`step` by torch, block after block."""
     device = tables.vectors.device
-    size = BLOCK if device.type == "cpu" else BLOCK_CUDA
+    size = drawn.block if device.type == "cpu" else BLOCK_CUDA
     loss, pairs = torch.zeros((), dtype=torch.float64, device=device), 0
     for begin in range(0, len(passage.words), size):
         centres = np.arange(begin, min(begin + size, len(passage.words)))
