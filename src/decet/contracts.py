@@ -217,14 +217,14 @@ class Stage:
     validate: Callable[[Learner], dict[str, float]] | None = None  # held-out metrics; "score": higher is better
     name: str = "train"
     augment: Callable[[Batch, Clock], Batch] | None = None  # a training batch with its inputs, and targets, varied
+    guarded: bool = True  # a copy of the last save point is kept, to go back to where a loss is not finite
 
 
 @dataclass
 class Clock:
     """Where training stands: every random draw takes its seed from here, every schedule its progress.
 
-    `plan` holds decisions (step, progress there, last step), between which progress is linear; it ends at exactly 1.
-    Only the wall clock of a budget adds decisions, and only where a checkpoint is written.
+    `plan`: decisions (step, progress there, last step), linear between, to exactly 1; a budget adds to it.
     """
 
     seed: int = 0

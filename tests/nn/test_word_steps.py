@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from decet.nn.drawing import Draws
-from decet.nn.word_steps import BLOCK, Passage, Tables, compiled, plain, step
+from decet.nn.drawing import BLOCK, Draws
+from decet.nn.word_steps import Passage, Tables, compiled, plain, step
 
 WORDS, WIDTH, BUCKETS = 60, 32, 40
 KINDS = {  # bags, negatives, subwords, positions

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -1023,20 +1024,26 @@ def test_a_run_that_went_back_and_then_broke_off_ends_with_the_same_bits(saving,
     assert same_history(outcome, expected)
 
 
+class FailingWork(Learner):
+    works = True
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.count = nn.Parameter(torch.zeros(1), requires_grad=False)
+
+    def work(self, batch: Batch, clock: Clock):
+        self.count += 1
+        return {"loss": float("nan") if 37 in batch.rows else 1.0}
+
+
 def test_a_learner_whose_work_fails_is_guarded_too():
-    class Working(Learner):
-        works = True
-
-        def __init__(self) -> None:
-            super().__init__()
-            self.count = nn.Parameter(torch.zeros(1), requires_grad=False)
-
-        def work(self, batch: Batch, clock: Clock):
-            self.count += 1
-            return {"loss": float("nan") if 37 in batch.rows else 1.0}
-
     with pytest.raises(Diverged, match=r"^the loss of step \d+ is not finite \(rows "):
-        train([stage(Working())])
+        train([stage(FailingWork())])
+
+
+def test_a_stage_without_a_guard_says_at_once_that_its_loss_is_not_finite():
+    with pytest.raises(Diverged, match=r"^the loss of step \d+ is not finite\. Set a --recipe\.lr below "):
+        train([replace(stage(FailingWork()), guarded=False)])
 
 
 # ------------------------------------------------------------------------------------------------------------- budget

@@ -14,6 +14,7 @@ Reference: Mikolov et al., 1310.4546 (phrases, formula 6; rare words left out).
 from __future__ import annotations
 
 import itertools
+import os
 import tempfile
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
@@ -26,8 +27,8 @@ from decet.data.words import END
 from decet.errors import BadInput, check_range, listed
 
 Array = np.ndarray
-IN_MEMORY = 1 << 26  # words, more are kept in a file
-BLOCK = 1 << 20  # words worked on at a time
+IN_MEMORY = 1 << 20  # words, more are kept in a file
+BLOCK = 1 << 18  # words worked on at a time
 LONGEST = 10_000  # words of a sentence; longer ones are cut
 LITTLE = 100_000  # words, below which none is too rare to be learned, and vectors are of little worth
 COMMON = 5  # times that a word must stand in larger corpora, where it is not said
@@ -39,7 +40,7 @@ _END, _RARE = -1, -2  # numbers of a sentence's end, and of a word that is left 
 class Corpus:
     """Numbers of words, sentence after sentence.
 
-    ids       (n,) int32, a word's number is its rank by frequency
+    ids       int32, read by slices; a word's number is its rank by frequency
     offsets   (sentences + 1,) int64, where each sentence begins
     words     by number
     counts    (V,) int64, of each word in the corpus
@@ -48,7 +49,7 @@ class Corpus:
     findings  sentences about what was found
     """
 
-    ids: Array
+    ids: Numbers | Array
     offsets: Array
     words: list[str]
     counts: Array
@@ -59,9 +60,17 @@ class Corpus:
     def __len__(self) -> int:
         return len(self.ids)
 
+    def renumber(self, new: Array) -> None:
+        """Give word i the number new[i]."""
+        ids = Numbers(np.int32)
+        for begin in range(0, len(self.ids), BLOCK):
+            ids.add(new[self.ids[begin : begin + BLOCK]])
+        self.ids = ids
 
-class _Growing:
-    """Numbers appended in memory or, from `IN_MEMORY` on, to a file that is gone once nobody holds it."""
+
+class Numbers:
+    """Numbers appended, then read by slices; from `IN_MEMORY` on they lie in a file that is gone once nobody holds it,
+    so that a corpus takes no more memory the longer it is."""
 
     def __init__(self, kind: Any) -> None:
         self.kind, self.parts, self.size = np.dtype(kind), list[Array](), 0
@@ -80,14 +89,24 @@ class _Growing:
         else:
             numbers.tofile(self.file)
 
-    def whole(self) -> Array:
-        """All of them; what is on the disk as memory that the system reads when it is looked at."""
+    def __len__(self) -> int:
+        return self.size
+
+    def __getitem__(self, part: slice) -> Array:
+        first, last, _ = part.indices(self.size)
         if self.file is None:
-            found = np.concatenate(self.parts) if self.parts else np.empty(0, self.kind)
-            self.parts = [found]
-            return found
+            if len(self.parts) != 1:
+                self.parts = [np.concatenate([np.empty(0, self.kind), *self.parts])]
+            return self.parts[0][first:last]
         self.file.flush()
-        return np.memmap(self.file, self.kind, "r+", shape=(self.size,))
+        width = self.kind.itemsize
+        raw = os.pread(self.file.fileno(), max(0, last - first) * width, first * width)
+        return np.frombuffer(raw, self.kind)
+
+    def blocks(self) -> Iterator[Array]:
+        """All of them, `BLOCK` at a time."""
+        for begin in range(0, self.size, BLOCK):
+            yield self[begin : begin + BLOCK]
 
 
 def read_corpus(
@@ -138,13 +157,13 @@ def read_corpus(
     return Corpus(ids, offsets, [words[i] for i in kept], counts[kept], read, len(words), findings)
 
 
-def _numbered(pieces: Iterable[str], cut: Callable[[str], list[str]]) -> tuple[Array, list[str], int, int]:
+def _numbered(pieces: Iterable[str], cut: Callable[[str], list[str]]) -> tuple[Numbers, list[str], int, int]:
     """Numbers of all words in order of their first occurrence, `_END` after each sentence; the words; lines without
     any; words read."""
     known: defaultdict[str, int] = defaultdict()
     known.default_factory = known.__len__
     known[END] = 0  # becomes -1
-    numbers, empty, read, last = _Growing(np.int32), 0, 0, _END
+    numbers, empty, read, last = Numbers(np.int32), 0, 0, _END
     for piece in pieces:
         found = cut(piece)
         some = np.fromiter(map(known.__getitem__, found), np.int32, len(found)) - 1
@@ -160,44 +179,39 @@ def _numbered(pieces: Iterable[str], cut: Callable[[str], list[str]]) -> tuple[A
     if last != _END:
         numbers.add(np.array([_END]))
     del known[END]
-    return numbers.whole(), list(known), empty, read
+    return numbers, list(known), empty, read
 
 
-def _blocks(numbers: Array) -> Iterator[Array]:
-    for begin in range(0, len(numbers), BLOCK):
-        yield np.asarray(numbers[begin : begin + BLOCK])
-
-
-def _counted(numbers: Array, size: int) -> Array:
+def _counted(numbers: Numbers, size: int) -> Array:
     counts = np.zeros(size, np.int64)
-    for block in _blocks(numbers):
+    for block in numbers.blocks():
         counts += np.bincount(block[block >= 0], minlength=size)
     return counts
 
 
-def _pruned(numbers: Array, new: Array) -> tuple[Array, Array, int]:
+def _pruned(numbers: Numbers, new: Array) -> tuple[Numbers, Array, int]:
     """New numbers without the rare words, where each sentence begins, and how many sentences were cut."""
-    ids, ends, done, cuts = _Growing(np.int32), _Growing(np.int64), 0, 0
-    for block in _blocks(numbers):
+    ids, ends, done, cuts = Numbers(np.int32), list[Array](), 0, 0
+    for block in numbers.blocks():
         some = np.where(block >= 0, new[np.maximum(block, 0)], block)
         some = some[some != _RARE]
         stops = np.flatnonzero(some == _END)
         bounds = done + stops - np.arange(len(stops))  # where sentences end among the words alone
         ids.add(some[some != _END])
         done += len(some) - len(stops)
-        ends.add(bounds)
-    edges = np.unique(np.concatenate([[0], ends.whole()]))
+        ends.append(bounds)
+    edges = np.unique(np.concatenate([[0], *ends]))
     sizes = np.diff(edges)
     if len(sizes) and sizes.max() > LONGEST:
         cuts = int((sizes > LONGEST).sum())
         extra = [np.arange(a + LONGEST, b, LONGEST) for a, b in itertools.pairwise(edges) if b - a > LONGEST]
         edges = np.unique(np.concatenate([edges, *extra]))
-    return ids.whole(), edges.astype(np.int64), cuts
+    return ids, edges.astype(np.int64), cuts
 
 
 def _with_phrases(
-    numbers: Array, words: list[str], counts: Array, least: int, threshold: float
-) -> tuple[Array, list[str], Array, int]:
+    numbers: Numbers, words: list[str], counts: Array, least: int, threshold: float
+) -> tuple[Numbers, list[str], Array, int]:
     """Pairs that score above the threshold become one word; from the left, each word in one pair."""
     keys = _scoring(numbers, counts, least, threshold)
     if not len(keys):
@@ -205,22 +219,21 @@ def _with_phrases(
     known = {word: number for number, word in enumerate(words)}  # a_b and c give the same word as a and b_c
     pairs = zip((keys // len(words)).tolist(), (keys % len(words)).tolist(), strict=True)
     joined = [known.setdefault(f"{words[a]}{JOIN}{words[b]}", len(known)) for a, b in pairs]
-    out, carry = _Growing(np.int32), np.empty(0, np.int64)
-    for block in _blocks(numbers):
+    out, carry = Numbers(np.int32), np.empty(0, np.int64)
+    for block in numbers.blocks():
         block = np.concatenate([carry, block])
         stop = int(np.append(np.flatnonzero(block == _END), -1).max()) + 1  # whole sentences; the last ends too
         out.add(_replaced(block[:stop], keys, np.array(joined), len(words)))
         carry = block[stop:]
-    found = out.whole()
-    return found, list(known), _counted(found, len(known)), len(keys)
+    return out, list(known), _counted(out, len(known)), len(keys)
 
 
-def _scoring(numbers: Array, counts: Array, least: int, threshold: float) -> Array:
+def _scoring(numbers: Numbers, counts: Array, least: int, threshold: float) -> Array:
     """The pairs (a, b) that are phrases, as a * V + b, rising."""
     size, often = len(counts), counts >= least
     keys, found = np.empty(0, np.int64), np.empty(0, np.int64)
     for begin in range(0, len(numbers), BLOCK):
-        block = np.asarray(numbers[begin : begin + BLOCK + 1]).astype(np.int64)
+        block = numbers[begin : begin + BLOCK + 1].astype(np.int64)
         a, b = block[:-1], block[1:]
         good = (a >= 0) & (b >= 0)
         good[good] = often[a[good]] & often[b[good]]

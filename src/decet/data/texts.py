@@ -66,7 +66,7 @@ class Texts:
     encoding: str | None = None
     tokenizer: str | None = None
 
-    held_out: ClassVar[int | None] = None
+    held_out: ClassVar[int | None] = 500  # texts set aside at most, of each kind: each one more is worth learning from
 
     def __post_init__(self) -> None:
         check_choice("unit", self.unit, UNITS)

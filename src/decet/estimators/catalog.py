@@ -23,6 +23,7 @@ from decet.families.dnn import DNN
 from decet.families.resnet import ResNet
 from decet.families.word2vec import Word2Vec
 from decet.settings import joined
+from decet.tasks.classify import Classify
 from decet.tasks.classify_pictures import ClassifyPictures
 from decet.training.recipe import Recipe
 
@@ -118,22 +119,45 @@ def _dnn_on_pictures(spec: ImageSpec, rows: int, budget: float | None) -> Advice
     return Advice(family, joined(recipe, _varied(spec)), _asks(spec))
 
 
+def _text_length(rows: int) -> tuple[int, int]:
+    """Epochs and texts a step: few texts are seen more often, in smaller batches."""
+    rows = max(rows, 1)
+    return max(4, min(30, round(8_000 / rows))), max(8, min(64, 2 ** round(math.log2(rows / 40))))
+
+
 def _cnn_on_texts(spec: TokenSpec, rows: int, budget: float | None) -> Advice:
-    """Kim (1408.5882)."""
-    family = CNN(channels=(100,), width=128, dropout=0.5)
-    return Advice(family, Recipe(epochs=12, batch=64, lr=1e-3, average=0.99))
+    """Kim's network (1408.5882) with windows of one to three words: random vectors tell longer ones badly apart.
+
+    Short texts are cheap, so several networks share the work; long ones, where a topic is told by many words, get a
+    narrow one that sums up too.
+    """
+    epochs, batch = _text_length(rows)
+    longest = spec.length or 1
+    family = CNN(channels=(100,), kernels=(1, 2, 3), width=128, dropout=0.5, summary="max")
+    if longest > 400:
+        family = replace(family, channels=(64,), width=64, summary="both")
+    members = max(1, min(4, 4_500_000 // (max(rows, 1) * longest)))
+    return Advice(family, joined(Recipe(epochs=epochs, batch=batch, members=members), _OF_TEXTS), _SMOOTH)
 
 
 def _resnet_on_texts(spec: TokenSpec, rows: int, budget: float | None) -> Advice:
-    """One-dimensional residual blocks over embedded words."""
-    family = ResNet(width=64, blocks=(1, 1, 1), dropout=0.5)
-    return Advice(family, Recipe(epochs=12, batch=64, lr=1e-3, average=0.99))
+    """Two residual blocks of convolutions over embedded words, the maximum over the text."""
+    epochs, batch = _text_length(rows)
+    family = ResNet(widths=(64, 64), blocks=(1, 1), dropout=0.5, pool="max")
+    return Advice(family, joined(Recipe(epochs=epochs, batch=batch), _OF_TEXTS), _SMOOTH)
 
 
 def _dnn_on_texts(spec: TableSpec, rows: int, budget: float | None) -> Advice:
-    """A hashed bag of words and pairs, one narrow hidden layer (as fastText's classifier, 1607.01759)."""
+    """A hashed bag of words and pairs and one narrow hidden layer, near to fastText's classifier (1607.01759)."""
+    epochs, batch = _text_length(rows)
     family = DNN(width=64, depth=1, dropout=0.5, embedding="none")
-    return Advice(family, Recipe(epochs=12, batch=64, lr=1e-3, average=0.99))
+    return Advice(family, joined(Recipe(epochs=epochs, batch=batch), _OF_TEXTS), _SMOOTH)
+
+
+_OF_TEXTS = Recipe(  # words are many and overfitted soon: a short cycle, of which the best epoch is kept
+    lr=2e-3, schedule="one-cycle", average=0.99, patience=2
+)
+_SMOOTH = Classify(label_smoothing=0.1)
 
 
 def _word2vec_of_texts(spec: TokenSpec, rows: int, budget: float | None) -> Advice:

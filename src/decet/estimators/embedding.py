@@ -267,7 +267,13 @@ def vectors_first(learner: Learner, inputs: tuple[Any, ...], rows: Array) -> Sta
     corpus = Corpus(ids, offsets, [], body.counts, len(ids), 0, [])
     epochs = max(5, min(50, round(READ / len(ids))))
     recipe = Recipe(epochs=epochs, lr=0.025, schedule="one-cycle", warmup=0.0, patience=0)
-    return Stage(body.embedder(), Sentences(corpus), joined(recipe, replace(FALLBACK, epochs=None)), name="vectors")
+    return Stage(
+        body.embedder(),
+        Sentences(corpus),
+        joined(recipe, replace(FALLBACK, epochs=None)),
+        name="vectors",
+        guarded=False,
+    )
 
 
 class _Learning:
@@ -294,7 +300,7 @@ class _Learning:
         if self.call.budget is not None:
             left = max(0.05, self.call.budget - (time.monotonic() - self.call.started))
         outcome = train(
-            [Stage(learner, source, recipe, name="words")],
+            [Stage(learner, source, recipe, name="words", guarded=False)],  # vectors are there once
             seed=int(self.estimator.seed),
             device=self.estimator._device(),
             budget=left,
@@ -365,8 +371,7 @@ class _Learning:
             moved = np.array([places[word] for word in corpus.words], np.int32)
             counts = np.concatenate([known.counts, np.zeros(len(new), np.int64)])
             counts[moved] += corpus.counts
-            for begin in range(0, len(corpus), STEP):
-                corpus.ids[begin : begin + STEP] = moved[corpus.ids[begin : begin + STEP]]
+            corpus.renumber(moved)
             read += known.read
             self.call.show.say(f"{len(new):,} new words join {len(known.words):,} known ones")
         return Lexicon(self.inputs, words, counts, tuple(grams), buckets, read, self.notes)

@@ -301,6 +301,7 @@ class _Fit:
         left = self._left()
         if left is None or not self.held_out:
             return left
+        learner.to(self.device)
         rows = torch.arange(min(self.count, bulk_of(self.codec.spec)))
         few = taken(self.encoded, rows)
         seconds = []

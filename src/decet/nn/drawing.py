@@ -25,6 +25,8 @@ MIX = (0xBF58476D1CE4E5B9, 0x94D049BB133111EB)
 OTHER = 0xD1B54A32D192ED03  # what the seed of negatives differs by
 GROUP = 4  # centres of CBOW that share their negatives
 MORE = 2  # times as many are drawn for them, each counting half: what sharing takes of variety, this gives back
+BLOCK = 256  # a multiple of GROUP
+MOVES = 32
 PACE = 0.01  # of the rate, for the weights of positions, which take part in every window
 LOW = np.uint64(0xFFFFFFFF)
 HALF = np.uint64(32)
@@ -40,6 +42,7 @@ class Draws:
     bags     whether windows predict their centres (CBOW); else each of their words does (skip-gram)
     group    centres that share their negatives
     drawn    negatives of a group
+    block    centres that may be computed from the same rows
     aliases  what negatives are drawn by (V,); None: there are none
     tree     of hierarchical softmax, where there are no negatives: see `huffman`
     """
@@ -51,6 +54,7 @@ class Draws:
         self.group = GROUP if bags and negatives else 1
         self.drawn = MORE * negatives if bags else negatives
         self.below = thresholds(counts, sample)
+        self.block = block_of(counts, self.below, window, negatives, exponent, self.group)
         self.aliases = aliases(np.power(counts, exponent, dtype=np.float64)) if negatives else None
         self.tree = None if negatives else huffman(counts)
 
@@ -115,6 +119,18 @@ def aliases(weights: NDArray[np.float64]) -> Bits:
         left[rest] = 1.0
     chance = np.minimum(np.floor(np.array(left) * 2**32), 2**32 - 1).astype(np.uint64)
     return (chance << HALF) | np.array(other, np.uint64)
+
+
+def block_of(counts: Array, below: Bits | None, window: int, negatives: int, exponent: float, group: int) -> int:
+    """Centres that may be computed from the same rows, at most `BLOCK`: so many that none is expected to move more than
+    `MOVES` times, for moves that know nothing of each other overshoot where words are few."""
+    kept = counts * (1.0 if below is None else (below + 1.0) / 2**32)
+    share = kept / kept.sum()
+    asked = np.power(np.maximum(counts, 1), exponent, dtype=np.float64)
+    times = np.maximum(share + negatives * asked / asked.sum(), (window + 1) * share).max()
+    if not negatives:
+        times = max(times, 1.0)  # every path begins at the root
+    return max(group, int(min(BLOCK, MOVES / times)) // group * group)
 
 
 def huffman(counts: Array) -> tuple[Array, Ids, NDArray[np.int8]]:

@@ -6,6 +6,7 @@ same: the two then differ in rounding alone. It serves where numba is missing, a
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,10 +16,10 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from decet.nn import team
-from decet.nn.drawing import PACE, Draws
+from decet.nn.drawing import BLOCK, PACE, Draws
 
-BLOCK = 256  # centres computed from the same rows, where bits must be the same; a multiple of GROUP
 BLOCK_CUDA = 8_192
+DAMPED = 64.0  # moves of one row in a block, from which on they count as so many
 
 Array = NDArray[Any]
 
@@ -104,7 +105,7 @@ def compiled(
     barrier = team.barrier() if deterministic else 0
     workers = max(1, min(torch.get_num_threads(), len(words) // (2 * BLOCK)))
     workers = 1 if deterministic and not barrier else workers
-    scratch, store = _aligned(workers * room), _aligned(BLOCK // group * slot if deterministic else 0)
+    scratch, store = _aligned(workers * room), _aligned(drawn.block // group * slot if deterministic else 0)
     moves, rates = np.zeros((2 * window, wide), np.float32), np.array([rate], np.float32)
     found = np.zeros((workers, 2))
     job = kernels.Job(
@@ -139,7 +140,7 @@ def compiled(
         room=room,
         store=_at(store),
         slot=slot,
-        block=BLOCK,
+        block=drawn.block,
         barrier=barrier if workers > 1 else 0,
     )
     team.run(kernels.work(deterministic).address, workers, job)
@@ -165,7 +166,7 @@ def _aligned(size: int) -> Array:
 def plain(tables: Tables, drawn: Draws, passage: Passage, seed: int, rate: float) -> tuple[float, float]:
     """`step` by torch, block after block."""
     device = tables.vectors.device
-    size = BLOCK if device.type == "cpu" else BLOCK_CUDA
+    size = drawn.block if device.type == "cpu" else BLOCK_CUDA
     loss, pairs = torch.zeros((), dtype=torch.float64, device=device), 0
     for begin in range(0, len(passage.words), size):
         centres = np.arange(begin, min(begin + size, len(passage.words)))
@@ -208,14 +209,24 @@ def _block(
     loss = (nn.functional.softplus(margins) * asked).double().sum()
     G = rate * sign * torch.sigmoid(margins) * asked
     dX, dY = G @ Y, G.transpose(1, 2) @ X
-    tables.outputs.index_add_(0, outs.flatten(), dY.flatten(0, 1))
+    most = math.inf if len(centres) <= BLOCK else DAMPED
+    outs, dY = outs[counts > 0], dY[counts > 0]
+    tables.outputs.index_add_(0, outs, _damped(dY, outs, len(tables.outputs), most))
     each = dX.expand(-1, near.shape[1], -1)
     if tables.positions is not None:
         moves = PACE * (rows * each / many).sum(0)
         each = each * tables.positions
         tables.positions += moves
-    tables.add(near[real], each[real])
+    tables.add(near[real], _damped(each[real], near[real], len(tables.outputs), most))
     return loss, int(there.sum())
+
+
+def _damped(moves: Tensor, rows: Tensor, size: int, most: float) -> Tensor:
+    """Moves (n, D) of rows (n,), less where more than `most`, which know nothing of each other, move one row."""
+    if most == math.inf:
+        return moves
+    times = torch.bincount(rows, minlength=size).clamp(min=1)
+    return moves * (most / times).clamp(max=1.0)[rows].unsqueeze(-1)
 
 
 def _asked(drawn: Draws, passage: Passage, centres: Array, seed: int) -> tuple[Array, Array, Array]:

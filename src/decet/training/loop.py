@@ -302,6 +302,8 @@ class _Run:
         """Back to the last save point with half the rate; give up after `TRIES`."""
         step, suspect = self.clock.step, self.batch
         scale, failures = self.scale * 0.5, self.failures + 1
+        if not self.stage.guarded:
+            raise Diverged(f"the loss of step {step} is not finite. Set a --recipe.lr below {self.recipe.lr}.")
         if failures > TRIES:
             raise Diverged(
                 f"the loss of step {step} is not finite{_rows(suspect)}, even with the learning rate halved {TRIES} "
@@ -414,7 +416,10 @@ class _Run:
 
     def save(self) -> None:
         """Take the state of this save point; write it to the disk if the last writing is some seconds ago."""
-        self.snapshot = copy_tree(self.state()) | {"best": self.best}  # the best weights never change in place
+        state = self.state()
+        if self.stage.guarded:
+            state = copy_tree(state)
+        self.snapshot = state | {"best": self.best}  # the best weights never change in place
         now = time.monotonic()
         if self.path is None or now - self.written < WRITE_SECONDS:
             return
