@@ -295,7 +295,9 @@ def _part(name: str, split: str | None, default: str | None = None) -> tuple[str
 
 
 def _metrics_table(metrics: Mapping[str, float | None]) -> str:
-    return "\n".join(f"  {name:<18} {'undefined' if v is None else format(v, '.6g')}" for name, v in metrics.items())
+    width = max(18, *map(len, metrics)) if metrics else 0
+    told = {name: "undefined" if value is None else format(value, ".6g") for name, value in metrics.items()}
+    return "\n".join(f"  {name:<{width}} {value}" for name, value in told.items())
 
 
 # ----------------------------------------------------------------------------------------------------------- similar
@@ -372,8 +374,7 @@ def _told(facts: Mapping[str, Any]) -> str:
             f"recipe: {settings(facts['recipe'])}",
             f"question: {settings(facts['question'])}",
             "",
-            f"figures on rows it was not trained on ({told['validation']}):",
-            _metrics_table(facts["metrics"]) or f"  none: {told['validation']}",
+            *_figures(facts["metrics"], told["validation"]),
             "",
             f"columns ({len(facts['columns']):,}):",
             *_aligned(columns),
@@ -383,6 +384,14 @@ def _told(facts: Mapping[str, Any]) -> str:
             f"plan: {settings(facts['plan'])}",
             f"versions: {settings(facts['versions'])}",
         ]
+    )
+
+
+def _figures(metrics: Mapping[str, float | None], how: str) -> list[str]:
+    return (
+        [f"figures on rows it was not trained on ({how}):", _metrics_table(metrics)]
+        if metrics
+        else [f"no figures: {how}"]
     )
 
 

@@ -522,14 +522,13 @@ def estimator_page(arguments: Sequence[str]) -> str:
         if f"--{section}.help" in tokens:
             return f"{_first(owner)}\n\n{_fields(owner, f'--{section}.')}"
     able = [cell.family.__name__ for cell in kind.row]
+    question = ["the question:", _fields(kind.question, "--"), ""] if _names(kind.question) else []
     lines = [
         f"usage: decet fit {kebab(kind)} DATA [flags]",
         "",
         _first(kind),
         "",
-        "the question:",
-        _fields(kind.question, "--"),
-        "",
+        *question,
         f"--family {family.__name__} (of {listed(able)}):",
         _fields(family, "--family."),
     ]

@@ -42,7 +42,7 @@ def layers(model: Any) -> list[dict[str, Any]]:
     """Name, kind, output shape ("B" = rows; None where it is no tensor) and own parameters of each layer, in order.
 
     The shapes are those of a few made-up rows that pass through; a part that holds other layers is listed only where
-    it has parameters of its own.
+    it has parameters of its own. Of vectors, which no layer makes, the tables.
     """
     found: list[dict[str, Any]] = []
     network: nn.Module = model.learner_
@@ -58,7 +58,10 @@ def layers(model: Any) -> list[dict[str, Any]]:
         for hook in hooks:
             hook.remove()
         network.to(model.device_)
-    return found
+    return found or [
+        {"name": name, "kind": "table", "output": list(table.shape), "parameters": table.numel()}
+        for name, table in network.named_parameters()
+    ]
 
 
 def _noting(found: list[dict[str, Any]], name: str, module: nn.Module) -> Callable[[Any, Any, Any], None]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import shutil
+import sys
 import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -17,15 +18,16 @@ import torch
 from decet.contracts import Batch, Clock, Learner, Source, Stage
 from decet.data.corpus import LITTLE, Corpus, read_corpus
 from decet.data.documents import Documents
+from decet.data.files import near
 from decet.data.lexicon import Lexicon
-from decet.data.passages import Passages, passages_of
+from decet.data.passages import Passages, lines_of, passages_of
 from decet.data.texts import Texts
 from decet.data.tokens import FIRST
 from decet.data.vectors import write_vectors
 from decet.errors import BadInput, Unsupported, listed
 from decet.estimators.base import Array, Estimator
 from decet.estimators.fitting import Call, loaded, ready
-from decet.estimators.reading import DataWarning, TextReader
+from decet.estimators.reading import DataWarning, TextReader, check_there
 from decet.families.word2vec import LANES, Mean
 from decet.nn.stems import TokenStem
 from decet.settings import joined
@@ -125,8 +127,7 @@ class Embeds(Estimator):
     def transform(self, X: Any) -> Array:
         """One vector a text (n, D): the weighted mean of its words' (smooth inverse frequency)."""
         self._check_fitted()
-        found = [self.text_vector(text) for text in _texts(X)]
-        return np.array(found, np.float32).reshape(len(found), self.learner_.width)
+        return np.stack([self.text_vector(text) for text in self._texts(X)])
 
     predict = transform
 
@@ -145,9 +146,9 @@ class Embeds(Estimator):
     def records(self, X: Any) -> Iterator[dict[str, Any]]:
         """What `decet predict` prints: one dict a text, its vector and its keywords."""
         self._check_fitted()
-        for text in _texts(X):
-            vector = self.text_vector(text)
-            yield {"keywords": [word for word, _ in self.keywords(text)], "vector": np.round(vector, 6).tolist()}
+        for text in self._texts(X):
+            vector = [round(number, 6) for number in self.text_vector(text).tolist()]
+            yield {"keywords": [word for word, _ in self.keywords(text)], "vector": vector}
 
     # ------------------------------------------------------------------------------------------------- words
 
@@ -241,16 +242,12 @@ class Embeds(Estimator):
             stem.tokens.weight[places, :width] = torch.from_numpy(rows).to(stem.tokens.weight)
         return 1
 
+    def _texts(self, X: Any) -> list[str]:
+        texts: list[str] = self._given(X, None, reset=False).rows.texts
+        return texts
+
     def _network(self) -> Any:
         return self.family_.embedder(self.codec_.counts, self.codec_.rows())
-
-
-def _texts(X: Any) -> Iterator[str]:
-    if isinstance(X, str) and not Path(X).exists():
-        yield X
-        return
-    for piece in passages_of(X):
-        yield from piece.removesuffix("\n").split("\n")
 
 
 def vectors_first(learner: Learner, inputs: tuple[Any, ...], rows: Array) -> Stage | None:
@@ -410,8 +407,9 @@ class _Learning:
         estimator.learner_, estimator.device_ = learner.eval(), estimator._device()
         estimator.codec_, estimator.answer_ = lexicon, None
         estimator._asking = None
-        estimator.target_names_, estimator.n_features_in_ = (), 1
-        estimator.family_, estimator.recipe_, estimator.question_ = self.family, recipe, None
+        estimator.target_names_, estimator.n_features_in_ = ("vectors",), 1
+        used = Recipe(**{name: getattr(recipe, name) for name in USED})
+        estimator.family_, estimator.recipe_, estimator.question_ = self.family, used, None
         estimator.history_, estimator.plan_ = outcome.history, outcome.plan
         estimator.metrics_ = {}
         estimator.warnings_, estimator.interrupted_, estimator.taken_ = self.notes, outcome.interrupted, self.taken
@@ -441,6 +439,10 @@ def _passages(X: Any, inputs: Texts) -> Passages:
         if not isinstance(X.X, (Passages, Documents)):
             raise BadInput(f"the public set {X.name!r} holds {datasets.find(X.name).kind}, not texts.")
         X = X.X
+    if isinstance(X, str) and X == "-":
+        return lines_of(sys.stdin.buffer, inputs.encoding)
+    if isinstance(X, str) and not near(Path(X)):
+        check_there(X)
     return passages_of(X.texts if isinstance(X, Documents) else X, inputs.column, inputs.encoding)
 
 

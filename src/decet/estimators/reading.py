@@ -168,7 +168,7 @@ class TextReader:
             return self._of_table(estimator, X, y, reset)
         else:
             if isinstance(X, (str, Path)):
-                _check_there(X)
+                check_there(X)
             found = Given(*_documents(estimator, X, y, reset), str(X) if isinstance(X, (str, Path)) else "a list")
         return self._checked(estimator, found, None, reset)
 
@@ -229,7 +229,7 @@ def _is_table(X: Any, reset: bool) -> bool:
     return (_columns_of(X) is not None) or _is_named(X)
 
 
-def _check_there(X: str | Path) -> None:
+def check_there(X: str | Path) -> None:
     """Refuse a path that leads nowhere, and a text that stands where a path is meant."""
     from decet.data import datasets
 
