@@ -115,6 +115,8 @@ def wait_for(what: Callable[[], object], seconds: float = 60.0) -> None:
         ("predict --help", "--out FILE"),
         ("fit text-classifier --help", "--family.kernels"),
         ("fit text-classifier --inputs.help", "--inputs.unit"),
+        ("fit word-embedder --help", "--family.window"),
+        ("similar --help", "--minus WORD"),
         ("evaluate -h", "--split PART"),
         ("verify --help", "MODEL"),
         ("show --help", "--json"),
@@ -697,3 +699,107 @@ def test_a_run_that_was_killed_ends_with_the_same_bits(run: Run, tmp_path: Path)
     weights = [Path(name, "weights.safetensors").read_bytes() for name in ("killed", "unbroken")]
     assert weights[0] == weights[1]
     assert sorted(os.listdir("killed")) == sorted(FILES)
+
+
+# ------------------------------------------------------------------------------------------------------------ vectors
+
+SENTENCES = ["a king and a queen live in the castle", "the cat and the dog live in the house"] * 20
+WORDS = "--recipe.epochs 2 --family.width 16"
+
+
+@pytest.fixture
+def words(run: Run, tmp_path: Path) -> Run:
+    """`run`, with the model `w` of sentences.txt."""
+    (tmp_path / "sentences.txt").write_text("\n".join(SENTENCES) + "\n", encoding="utf-8")
+    done = run(f"fit word-embedder sentences.txt --out w {WORDS}")
+    assert done.code == 0
+    assert "warning: 360 words teach little" in done.err
+    assert "no figures: vectors have no answers to be held against" in done.err + done.out
+    return run
+
+
+def test_similar_words_stand_under_one_another(words: Run) -> None:
+    code, out, err = words("similar w King --topn 3")
+    assert (code, err) == (0, "")
+    assert [len(line.split()) for line in out.splitlines()] == [2, 2, 2]
+    code, out, _ = words("similar w king queen --minus cat --topn 2 --json")
+    found = [json.loads(line) for line in out.splitlines()]
+    assert (code, [set(record) for record in found]) == (0, [{"word", "cosine"}] * 2)
+    assert not {"king", "queen", "cat"} & {record["word"] for record in found}
+
+
+@pytest.mark.parametrize(
+    ("line", "sentence"),
+    [
+        ("similar w quen", "the word 'quen' is not known. Did you mean 'queen'?"),
+        ("similar w king --topn 0", "topn must be a whole number of at least 1. Received: 0."),
+        ("similar m king", "m holds a TableClassifier, which has no vectors of words."),
+        ("similar w", "decet similar needs WORD. See decet similar --help."),
+        ("evaluate w nowhere.tsv", "there is no file 'nowhere.tsv' of pairs or questions."),
+        (
+            "predict w nowhere",
+            "no such path or public set: 'nowhere'. A text itself is given in a list: ['...'] (--text).",
+        ),
+        ("fit word-embedder wordtests", "no such path or public set: 'wordtests'. Did you mean 'word-tests'?"),
+        ("fit word-embedder sentence.txt", "there is no file 'sentence.txt' of texts. Did you mean 'sentences.txt'?"),
+        (
+            "compare word-embedder sentences.txt",
+            "decet compare holds answers against known ones, and word-embedder gives",
+        ),
+        (
+            "evaluate w pairs.tsv --report",
+            "a page holds a model's answers against known ones, and a WordEmbedder gives",
+        ),
+    ],
+)
+def test_what_vectors_cannot_do_is_told(words: Run, line: str, sentence: str) -> None:
+    Path("pairs.tsv").write_text("king\tqueen\t9\n", encoding="utf-8")
+    code, _, err = words(line)
+    assert code == 2
+    assert err.splitlines()[-1].startswith(f"decet: {sentence}")
+
+
+def test_a_word_of_bytes_that_are_no_text_is_told(words: Run) -> None:
+    code, _, err = words("similar", "w", "\udcff")
+    assert (code, err.count("\n")) == (2, 1)
+    assert r"the word '\udcff' is not known" in err
+
+
+def test_vectors_are_shown_as_tables(words: Run) -> None:
+    code, out, _ = words("show w")
+    assert code == 0
+    assert out.startswith("WordEmbedder: vectors of sentences.txt\n")
+    assert "  vectors  table  (11, 16)  176" in out
+    assert "recipe: epochs 2, lr 0.025, schedule one-cycle, warmup 0.0\n" in out
+    assert "\nno figures: vectors have no answers" in out
+    assert words("verify w").code == 0
+
+
+def test_texts_become_vectors(words: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    code, out, _ = words("predict", "w", "--text", "the king", "--text", "unheard")
+    first, second = map(json.loads, out.splitlines())
+    assert (code, first["keywords"], second["keywords"]) == (0, ["king", "the"], [])
+    assert len(first["vector"]) == 16
+    with open("sentences.txt") as lines, monkeypatch.context() as patch:
+        patch.setattr(sys, "stdin", lines)
+        assert len(words("predict w -").out.splitlines()) == 40
+    assert words("predict w sentences.txt --out vectors.parquet").code == 0
+    assert pd.read_parquet("vectors.parquet").shape == (40, 2)
+
+
+def test_vectors_are_held_against_judgements(words: Run) -> None:
+    Path("pairs.tsv").write_text("king\tqueen\t9\ncat\tdog\t8\nking\tdog\t1\n", encoding="utf-8")
+    assert set(json.loads(words("evaluate w pairs.tsv --json").out)) == {"wordsim", "pairs"}
+    Path("questions.txt").write_text(": gram1-of-a-very-long-name\nking queen cat dog\n", encoding="utf-8")
+    lines = words("evaluate w questions.txt").out.splitlines()
+    assert len({line.rindex(" ") for line in lines}) == 1  # figures stand under one another
+
+
+def test_vectors_of_standard_input_and_on_from_a_model(words: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    with open("sentences.txt") as lines, monkeypatch.context() as patch:
+        patch.setattr(sys, "stdin", lines)
+        assert words(f"fit word-embedder - --out v {WORDS}").code == 0
+    Path("more.txt").write_text("a wizard and a witch live in the castle\n" * 5, encoding="utf-8")
+    code, _, err = words("fit word-embedder more.txt --start v --out u --recipe.epochs 1")
+    assert code == 0
+    assert "2 new words join 11 known ones\n" in err

@@ -114,7 +114,7 @@ def _fit(kind: Any, family: type, said: dict[str, Any], verb: str) -> Fit:
     if isinstance(target, str) and "," in target:
         target = [name.strip() for name in target.split(",")]
     for flag in ("resume", "overwrite", "report"):
-        if said[flag] and "out" not in said:
+        if said.get(flag) and "out" not in said:
             raise BadInput(f"--{flag} needs --out: the folder that holds the run.")
     if said["resume"] and said["overwrite"]:
         raise BadInput("--resume and --overwrite exclude each other: go on with the run, or begin anew.")
@@ -137,7 +137,7 @@ def _fit(kind: Any, family: type, said: dict[str, Any], verb: str) -> Fit:
         order=said.get("order"),
         resume=said["resume"],
         overwrite=said["overwrite"],
-        report=said["report"],
+        report=said.get("report", False),
         json=said["json"],
     )
 
@@ -373,7 +373,7 @@ def _parser(kind: Any, family: type) -> Any:
 def _taken_by(kind: Any) -> list[Flag]:
     """The common flags of an estimator: those about rows with answers only where its `fit` takes them."""
     takes = inspect.signature(kind.fit).parameters
-    without: set[str] = set() if "groups" in takes else {"target", "validation", "groups", "order"}
+    without: set[str] = set() if "groups" in takes else {"target", "validation", "groups", "order", "report"}
     return [flag for flag in COMMON if flag.name not in without]
 
 
@@ -390,14 +390,19 @@ def _cast(owner: Any, said: Mapping[str, Any]) -> dict[str, Any]:
 
 def _one(hint: Any, value: Any) -> Any:
     if "tuple" in str(hint):
-        items = value.split(",") if isinstance(value, str) else value if isinstance(value, list) else [value]
-        items = [item.strip() if isinstance(item, str) else item for item in items]
-        return tuple(int(i) if "int" in str(hint) and re.fullmatch(r"\d+", str(i)) else i for i in items)
+        return _tuple(value, "int" in str(hint))
     if hint is Any and isinstance(value, str) and "=" in value:
         return {key.strip(): _number(number) for key, _, number in (pair.partition("=") for pair in value.split(","))}
     if isinstance(value, Mapping):
         return {str(key): item for key, item in value.items()}
     return value
+
+
+def _tuple(value: Any, whole: bool) -> tuple[Any, ...]:
+    """`64,32`, `(64, 32)` or a list as a tuple."""
+    said = value.strip("()[] ").split(",") if isinstance(value, str) else value if isinstance(value, list) else [value]
+    items = [item.strip() if isinstance(item, str) else item for item in said]
+    return tuple(int(item) if whole and re.fullmatch(r"\d+", str(item)) else item for item in items if item != "")
 
 
 def _number(text: str) -> Any:
@@ -526,7 +531,7 @@ def estimator_page(arguments: Sequence[str]) -> str:
     lines = [
         f"usage: decet fit {kebab(kind)} DATA [flags]",
         "",
-        _first(kind),
+        *textwrap.wrap(_first(kind), WIDTH),
         "",
         *question,
         f"--family {family.__name__} (of {listed(able)}):",

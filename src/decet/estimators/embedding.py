@@ -438,7 +438,9 @@ def _passages(X: Any, inputs: Texts) -> Passages:
     if isinstance(X, datasets.Loaded):
         if not isinstance(X.X, (Passages, Documents)):
             raise BadInput(f"the public set {X.name!r} holds {datasets.find(X.name).kind}, not texts.")
-        X = X.X
+        found = passages_of(X.X.texts if isinstance(X.X, Documents) else X.X)
+        found.name = X.name
+        return found
     if isinstance(X, str) and X == "-":
         return lines_of(sys.stdin.buffer, inputs.encoding)
     if isinstance(X, str) and not near(Path(X)):

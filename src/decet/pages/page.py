@@ -19,7 +19,7 @@ from decet.contracts import LabelSpec
 from decet.data.documents import Documents
 from decet.data.images import Images
 from decet.data.texts import Texts
-from decet.errors import BadInput, listed
+from decet.errors import BadInput, Unsupported, listed
 from decet.estimators.base import bulk_of
 from decet.pages.drawing import Cloud, cloud, curves, scale
 from decet.pages.evidence import Ask, evidence_in, telling_words
@@ -63,6 +63,10 @@ def report(model: Any, X: Any = None, y: Any = None, *, out: str | Path = "repor
 
         model = load(model)
     model._check_fitted()
+    if model.answer_ is None:
+        raise Unsupported(
+            f"a page holds a model's answers against known ones, and a {type(model).__name__} gives none."
+        )
     path = Path(out)
     if path.is_dir():
         path = path / "report.html"
