@@ -529,7 +529,7 @@ def _report(arguments: list[str]) -> Path:
     name = f"decet-report-{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}.txt"
     for folder in (Path.cwd(), Path(tempfile.gettempdir())):
         with suppress(OSError):
-            (folder / name).write_text(text, encoding="utf-8")
+            (folder / name).write_text(text, encoding="utf-8", errors="backslashreplace")  # as bytes of a command line
             return folder / name
     _say(text)
     return Path("the lines above")

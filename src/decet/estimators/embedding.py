@@ -342,10 +342,11 @@ class _Learning:
             name=passages.name,
         )
         self._note(*passages.findings, *found.findings)
-        if read + found.read < LITTLE:
+        read += found.read
+        if read < LITTLE:
             self._note(
-                f"{read + found.read:,} words teach little: nearness in meaning shows from some millions on, and the "
-                "nearest words here are hardly more than words of the same sentences."
+                f"{read:,} words teach little: nearness in meaning shows from some millions on, and the nearest words "
+                "here are hardly more than words of the same sentences."
             )
         return found
 
