@@ -1,4 +1,4 @@
-"""What `make demo` runs: a table inside the install, a model from one line, and what it learned.
+"""What `make demo` runs: a table inside the install, a model from one line, and what it learned; then words.
 
 A fifth of the rows is held out before anything is fitted; every figure printed is of those rows.
 """
@@ -15,16 +15,22 @@ from sklearn.linear_model import RidgeCV
 from sklearn.model_selection import train_test_split
 
 import decet
-from decet import DNN, TableRegressor
+from decet import DNN, TableRegressor, Word2Vec, WordEmbedder
 from decet.training.progress import Live
 
 FOLDER = Path("runs/demo")
+SENTENCES = ("我喜歡吃蘋果", "蘋果是我的最愛", "我不喜歡吃香蕉", "香蕉太甜了", "我喜歡讀書", "讀書讓我快樂")
 
 
 def main() -> None:
     warnings.filterwarnings("ignore", category=decet.DataWarning)
-    table = load_diabetes(as_frame=True, scaled=False)
-    X, X_test, y, y_test = train_test_split(table.data, table.target, test_size=0.2, random_state=0)
+    table()
+    words()
+
+
+def table() -> None:
+    found = load_diabetes(as_frame=True, scaled=False)
+    X, X_test, y, y_test = train_test_split(found.data, found.target, test_size=0.2, random_state=0)
     print("diabetes: how far will the disease have gone in a year (25 to 346)?")
     print(f"{len(X)} rows to learn from, {len(X_test)} held out, {X.shape[1]} columns\n")
 
@@ -40,9 +46,9 @@ def main() -> None:
         print(f"  {type(rival).__name__:30} r2 {rival.fit(X, y).score(X_test, y_test):.3f}")
 
     print("\nwhat it looks at (r2 lost when a column is shuffled):")
-    found = permutation_importance(model, X_test, y_test, n_repeats=10, random_state=0)
-    for i in found.importances_mean.argsort()[::-1][:6]:
-        loss = found.importances_mean[i]
+    lost = permutation_importance(model, X_test, y_test, n_repeats=10, random_state=0).importances_mean
+    for i in lost.argsort()[::-1][:6]:
+        loss = lost[i]
         print(f"  {X.columns[i]:6} {loss:7.3f}  {'#' * round(150 * max(loss, 0))}")
 
     model.save(FOLDER)
@@ -50,6 +56,15 @@ def main() -> None:
     print(decet.verify(FOLDER))
     answer = decet.load(FOLDER).predict(X_test[:1])[0]
     print(f"\nfirst held-out row: {answer:.0f}, in truth {y_test.iloc[0]:.0f}")
+
+
+def words() -> None:
+    """Six sentences teach little, but they are cut into words, and each word has neighbours."""
+    print("\nsix sentences: " + "  ".join(SENTENCES))
+    model = WordEmbedder(Word2Vec(width=50)).fit(SENTENCES)
+    print(f"WordEmbedder(Word2Vec()) found the words {' '.join(model.codec_.words)}")
+    near = model.most_similar("蘋果", topn=5)
+    print("nearest to 蘋果 (apple): " + "  ".join(f"{word} {cosine:.2f}" for word, cosine in near))
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ def blocks(language: str) -> list[str]:
 def test_the_python_of_the_readme_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     names: dict[str, object] = {}
-    assert len(blocks("python")) == 3
+    assert len(blocks("python")) == 5
     for block in blocks("python"):
         exec(block, names)
     assert (tmp_path / "model" / "model.json").exists()
@@ -31,6 +31,7 @@ def test_the_python_of_the_readme_runs(tmp_path: Path, monkeypatch: pytest.Monke
 def test_the_command_lines_of_the_readme_run(tmp_path: Path) -> None:
     lines = [line for block in blocks("console") for line in block.splitlines()]
     assert len(lines) >= 8
+    (tmp_path / "corpus.txt").write_text(README, encoding="utf-8")
     for line in lines:
         command = [sys.executable, "-m", "decet", *line.split()[1:]]
         done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, env=os.environ, check=False)

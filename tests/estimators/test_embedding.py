@@ -19,10 +19,24 @@ import torch
 from sklearn.base import clone
 
 import decet
-from decet import CNN, BadInput, DataWarning, Recipe, Tables, Texts, Unsupported, Word2Vec, WordEmbedder
+from decet import (
+    CNN,
+    DNN,
+    BadInput,
+    DataWarning,
+    Recipe,
+    ResNet,
+    Tables,
+    TextClassifier,
+    Texts,
+    Unsupported,
+    Word2Vec,
+    WordEmbedder,
+)
 from decet.data.vectors import read_vectors
 from decet.estimators import embedding
 from decet.estimators.embedding import Sentences
+from decet.nn.stems import TokenStem
 from decet.training import loop
 from decet.training.progress import Quiet
 
@@ -526,3 +540,102 @@ def test_what_joins_is_said(small: WordEmbedder, tmp_path: Path) -> None:
     small.save(tmp_path)
     WordEmbedder(recipe=QUICK).fit(NEW, start=tmp_path, show=Telling())
     assert said == [f"3 new words join {len(small.vectors_):,} known ones"]
+
+
+# ----------------------------------------------------------------------------- vectors first, then a classifier
+
+
+GOOD, BAD = (
+    ["clean", "lovely", "quiet", "friendly", "bright", "warm"],
+    ["dirty", "noisy", "rude", "cold", "dark", "broken"],
+)
+PLACES = ["room", "bed", "bath", "staff", "street", "view"]
+
+
+def reviews(count: int = 120) -> tuple[list[str], list[str]]:
+    rng = np.random.default_rng(0)
+    texts, labels = [], []
+    for i in range(count):
+        words, label = (GOOD, "good") if i % 2 else (BAD, "bad")
+        parts = [f"the {rng.choice(PLACES)} was {rng.choice(words)}" for _ in range(3)]
+        texts.append(" and ".join(parts))
+        labels.append(label)
+    return texts, labels
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_classifier_learns_vectors_from_the_texts_first(tmp_path):
+    texts, labels = reviews()
+    model = TextClassifier(Word2Vec(width=16), recipe=Recipe(epochs=8, lr=1e-2)).fit(texts, labels)
+    stages = [record["stage"] for record in model.history_]
+    assert stages[0] == stages[-9] == "vectors"
+    assert stages[-8:] == ["train"] * 8
+    vectors = [record["loss"] for record in model.history_ if record["stage"] == "vectors"]
+    assert vectors[-1] < vectors[0]
+    assert model.metrics_["accuracy"] > 0.95
+    model.save(tmp_path / "m")
+    assert decet.verify(tmp_path / "m")
+    assert decet.load(tmp_path / "m").predict(["the bed was lovely and clean"]).tolist() == ["good"]
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("stage", ["vectors", "train"])
+def test_a_classifier_killed_in_either_stage_is_resumed_to_the_same_bits(tmp_path, stage, monkeypatch):
+    monkeypatch.setattr("decet.training.loop.WRITE_SECONDS", 0.0)
+    monkeypatch.setattr("decet.training.loop.SAVE_STEPS", (1, 1))
+    monkeypatch.setattr("decet.estimators.fitting.FEWEST", 1_000)  # no folds: two stages and no more
+    texts, labels = reviews()
+
+    def model() -> TextClassifier:
+        return TextClassifier(Word2Vec(width=16, deterministic=True), recipe=Recipe(epochs=4))
+
+    def kill(record):
+        if record["stage"] == stage and record["epoch"] == 3:
+            raise RuntimeError("killed")
+
+    unbroken = model().fit(texts, labels)
+    with pytest.raises(RuntimeError, match="killed"):
+        model().fit(texts, labels, out=tmp_path / "m", on_epoch=kill)
+    resumed = model().fit(texts, labels, out=tmp_path / "m", resume=True)
+    for ours, theirs in zip(resumed.learner_.parameters(), unbroken.learner_.parameters(), strict=True):
+        assert torch.equal(ours, theirs)
+    assert [record["stage"] for record in resumed.history_] == [record["stage"] for record in unbroken.history_]
+
+
+@pytest.fixture(scope="module")
+def given(tmp_path_factory):
+    """Vectors of 16 numbers of the reviews' words."""
+    folder = tmp_path_factory.mktemp("given") / "w"
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        WordEmbedder(Word2Vec(width=16), recipe=Recipe(epochs=20)).fit(reviews()[0]).save(folder)
+    return folder
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize(
+    "family", [Word2Vec(width=16, tune=False), CNN(width=16), ResNet(widths=(16, 16), blocks=(1, 1))]
+)
+def test_a_classifier_takes_given_vectors(given, family):
+    texts, labels = reviews()
+    model = TextClassifier(family, recipe=Recipe(steps=1, lr=1e-9)).fit(texts, labels, start=given)
+    vectors = decet.load(given).vectors_
+    tables = [module.tokens.weight.detach() for module in model.learner_.modules() if isinstance(module, TokenStem)]
+    assert model.taken_ == len(tables) == (model.recipe_.members if isinstance(family, CNN) else 1)
+    for table in tables:
+        for number, word in enumerate(model.codec_.words, 2):
+            np.testing.assert_allclose(table[number, :16].numpy(), vectors.vector(word), atol=1e-6)
+    assert "vectors" not in {record["stage"] for record in model.history_}
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_given_vectors_that_do_not_fit_are_told(given):
+    texts, labels = reviews()
+    sentence = r"^the vectors have 16 numbers a word, and the network 64\. Say --family\.width 16\.$"
+    with pytest.raises(BadInput, match=sentence):
+        TextClassifier(CNN(width=64)).fit(texts, labels, start=given)
+    with pytest.raises(Unsupported, match="^vectors of words are for families that read words one by one"):
+        TextClassifier(DNN(width=8)).fit(texts, labels, start=given)
+    others = ["ja nein", "nein ja", "oh weh", "weh oh"] * 4
+    with pytest.raises(BadInput, match="^none of the words of these texts has a vector"):
+        TextClassifier(Word2Vec(width=16)).fit(others, [0, 1, 0, 1] * 4, start=given)

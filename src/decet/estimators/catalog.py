@@ -161,9 +161,9 @@ _SMOOTH = Classify(label_smoothing=0.1)
 
 
 def _word2vec_of_texts(spec: TokenSpec, rows: int, budget: float | None) -> Advice:
-    """Vectors learned from the texts first, then moved on by a linear answer (1607.01759)."""
-    family = Word2Vec(window=5, word_dropout=0.3, dropout=0.2)
-    return Advice(family, Recipe(epochs=20, batch=64, lr=2e-3, average=0.99))
+    """Vectors learned from the texts first, then moved on by an answer that is linear in their mean (1607.01759)."""
+    family = Word2Vec(smoothing=1e-2, word_dropout=0.3, dropout=0.5)
+    return Advice(family, Recipe(epochs=20, batch=64, lr=1e-3, average=0.99), _SMOOTH)
 
 
 def _word2vec_on_texts(spec: TokenSpec, rows: int, budget: float | None) -> Advice:

@@ -224,23 +224,23 @@ class Embeds(Estimator):
         write_vectors(path, vectors.words, vectors.matrix)
 
     def _lend(self, learner: Learner, codec: Any, same_answer: bool) -> int:
-        """Copy the vectors of words that a network of texts knows too; 1, the table that took them."""
-        stem = next((module for module in learner.modules() if isinstance(module, TokenStem)), None)
-        if stem is None or not hasattr(codec, "words"):
+        """Copy the vectors of words that a network of texts knows too; how many tables took them."""
+        stems = [module for module in learner.modules() if isinstance(module, TokenStem)]
+        if not stems or not hasattr(codec, "words"):
             raise Unsupported("vectors of words are for families that read words one by one, not a bag of them.")
-        width = self.learner_.width
-        if not width <= stem.width < width + LANES:
+        width, other = self.learner_.width, stems[0].width
+        if not width <= other < width + LANES:
             raise BadInput(
-                f"the vectors have {width} numbers a word, and the network {stem.width}. Say --family.width {width}."
+                f"the vectors have {width} numbers a word, and the network {other}. Say --family.width {width}."
             )
         known = [(number, word) for number, word in enumerate(codec.words, FIRST) if word in self.vectors_]
         if not known:
             raise BadInput("none of the words of these texts has a vector. Are they of another language?")
         rows = np.stack([self.vectors_.vector(word) for _, word in known])
-        with torch.no_grad():
-            places = torch.tensor([number for number, _ in known], device=stem.tokens.weight.device)
-            stem.tokens.weight[places, :width] = torch.from_numpy(rows).to(stem.tokens.weight)
-        return 1
+        for table in (stem.tokens.weight.data for stem in stems):
+            places = torch.tensor([number for number, _ in known], device=table.device)
+            table[places, :width] = torch.from_numpy(rows).to(table)
+        return len(stems)
 
     def _texts(self, X: Any) -> list[str]:
         texts: list[str] = self._given(X, None, reset=False).rows.texts
