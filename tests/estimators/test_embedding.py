@@ -437,7 +437,7 @@ def of_file(raw: bytes) -> Any:
     return fit
 
 
-BAD: dict[str, tuple[Any, str]] = {
+REFUSED: dict[str, tuple[Any, str]] = {
     "no texts": (lambda folder: learned([]), r"^there are no words in the texts\.$"),
     "empty texts": (lambda folder: learned(["", " ", "!"]), r"no words in the texts. All 3 lines are empty\.$"),
     "an empty file": (of_file(b""), r"^there are no words in .*corpus.txt\.$"),
@@ -484,9 +484,9 @@ BAD: dict[str, tuple[Any, str]] = {
 }
 
 
-@pytest.mark.parametrize("what", BAD)
+@pytest.mark.parametrize("what", REFUSED)
 def test_what_cannot_work_is_told_in_a_sentence(what: str, tmp_path: Path) -> None:
-    made, told = BAD[what]
+    made, told = REFUSED[what]
     with pytest.raises((BadInput, Unsupported), match=told) as raised:
         made(tmp_path)
     assert "\n" not in str(raised.value)
