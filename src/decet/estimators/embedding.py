@@ -24,6 +24,7 @@ from decet.data.passages import Passages, lines_of, passages_of
 from decet.data.texts import Texts
 from decet.data.tokens import FIRST
 from decet.data.vectors import write_vectors
+from decet.data.words import END
 from decet.errors import BadInput, Unsupported, listed
 from decet.estimators.base import Array, Estimator
 from decet.estimators.fitting import Call, loaded, ready
@@ -48,8 +49,8 @@ class Sentences(Source):
 
     def __init__(self, corpus: Corpus, words: int = STEP) -> None:
         self.corpus = corpus
-        marks = np.arange(words, len(corpus) + words, words)
-        cuts = np.searchsorted(corpus.offsets, np.minimum(marks, len(corpus)))
+        marks = np.linspace(0, len(corpus), -(-len(corpus) // words) + 1)[1:]  # of one size, so that means are means
+        cuts = np.searchsorted(corpus.offsets, marks)
         self.cuts = np.unique(np.concatenate([[0], cuts]))
         self.steps = len(self.cuts) - 1
 
@@ -200,7 +201,7 @@ class Embeds(Estimator):
 
     def keywords(self, text: str, topn: int = 5) -> list[tuple[str, float]]:
         """The words of a text that say most of what it is about."""
-        return self.vectors_.keywords(self._words(text), topn)
+        return self.vectors_.keywords(self._words(text), topn, self.family_.smoothing or 0.0)
 
     def _read(self, word: str) -> str:
         """A word as texts are read: in lower case, if they are."""
@@ -215,7 +216,8 @@ class Embeds(Estimator):
         return [self._read(word) for word in words]
 
     def _words(self, text: str) -> list[str]:
-        return [word for word in self.codec_.texts.cut()(text) if word != "\n"]
+        words = [word for word in self.codec_.texts.cut()(text) if word != END]
+        return self.codec_.joined(words)
 
     def export(self, path: str | Path) -> None:
         """Write the words' vectors as word2vec text (.txt, .vec), word2vec binary (.bin), each also .gz, or
@@ -247,11 +249,17 @@ class Embeds(Estimator):
         return texts
 
     def _network(self) -> Any:
+        lexicon, family = self.codec_, self.family_
+        if lexicon.grams != tuple(family.subwords or ()) or (lexicon.grams and lexicon.buckets != family.buckets):
+            raise BadInput("the stored words and the family's settings do not agree on subwords.")
         return self.family_.embedder(self.codec_.counts, self.codec_.rows())
 
 
-def vectors_first(learner: Learner, inputs: tuple[Any, ...], rows: Array) -> Stage | None:
-    """The stage that learns a text classifier's vectors from the training texts, without their answers."""
+def vectors_first(learner: Learner, inputs: tuple[Any, ...], rows: Array, recipe: Recipe) -> Stage | None:
+    """The stage that learns a text classifier's vectors from the training texts, without their answers.
+
+    recipe: of the vectors; without epochs as many as make up `READ` words, from 5 to 50.
+    """
     body = learner.body
     assert isinstance(body, Mean)
     tokens = inputs[0][torch.as_tensor(rows)].numpy()  # (N, T)
@@ -262,12 +270,12 @@ def vectors_first(learner: Learner, inputs: tuple[Any, ...], rows: Array) -> Sta
     if len(ids) < 2:
         return None
     corpus = Corpus(ids, offsets, [], body.counts, len(ids), 0, [])
-    epochs = max(5, min(50, round(READ / len(ids))))
-    recipe = Recipe(epochs=epochs, lr=0.025, schedule="one-cycle", warmup=0.0, patience=0)
+    said = joined(recipe, Recipe(epochs=max(5, min(50, round(READ / len(ids))))))
+    recipe = joined(said, replace(FALLBACK, epochs=None))
     return Stage(
         body.embedder(),
         Sentences(corpus),
-        joined(recipe, replace(FALLBACK, epochs=None)),
+        recipe,
         name="vectors",
         guarded=False,
     )
@@ -291,7 +299,8 @@ class _Learning:
         passages = _passages(X, self.inputs)
         corpus = self._corpus(passages, 0 if before is None else before.codec_.read)
         lexicon = self._lexicon(corpus, before)
-        recipe, learner = self._learner(lexicon, len(corpus), before)
+        seen = 0 if before is None else int(before.codec_.counts.sum())
+        recipe, learner = self._learner(lexicon, len(corpus) + seen, before)
         source = Sentences(corpus)
         left = None
         if self.call.budget is not None:
@@ -449,7 +458,7 @@ def _passages(X: Any, inputs: Texts) -> Passages:
 
 
 def _digest(corpus: Corpus) -> str:
-    digest = hashlib.sha256("\n".join(corpus.words).encode())
+    digest = hashlib.sha256("\n".join(corpus.words).encode("utf-8", "surrogatepass"))
     for begin in range(0, len(corpus), STEP):
         digest.update(np.ascontiguousarray(corpus.ids[begin : begin + STEP]).data)
     digest.update(np.ascontiguousarray(corpus.offsets).data)

@@ -142,13 +142,15 @@ class WordVectors:
                 sum_ += weight
         return total / np.float32(max(sum_, 1e-12))
 
-    def keywords(self, words: Sequence[str], topn: int = 5) -> list[tuple[str, float]]:
+    def keywords(self, words: Sequence[str], topn: int = 5, smoothing: float = SMOOTHING) -> list[tuple[str, float]]:
         """The words of a text that say most of what it is about, with their cosines to it times their weights."""
         known = [word for word in dict.fromkeys(words) if word in self.numbers]
         if not known:
             return []
-        middle = _unit(self.text_vector(words))
-        scored = [(w, float(_unit(self.matrix[self.numbers[w]]) @ middle) * self.weight(w)) for w in known]
+        middle = _unit(self.text_vector(words, smoothing))
+        rows = [_unit(self.matrix[self.numbers[word]]) for word in known]
+        weights = [self.weight(word, smoothing) for word in known]
+        scored = [(w, float(row @ middle) * weight) for w, row, weight in zip(known, rows, weights, strict=True)]
         return sorted(scored, key=lambda pair: -pair[1])[:topn]
 
     # ------------------------------------------------------------------------------------------------- evaluation
