@@ -92,12 +92,16 @@ START = "table-classifier iris"
 @pytest.mark.parametrize(
     ("line", "sentence"),
     [
-        ("", "decet fit needs an ESTIMATOR and DATA. There are: table-classifier, table-regressor, image-classifier."),
+        (
+            "",
+            "decet fit needs an ESTIMATOR and DATA. There are: table-classifier, table-regressor, image-classifier, "
+            "text-classifier.",
+        ),
         ("table-classifer iris", "there is no estimator 'table-classifer'. Did you mean 'table-classifier'?"),
         (
-            "text-classifier bbc",
-            "text-classifier is planned, but not there yet. "
-            "There are: table-classifier, table-regressor, image-classifier.",
+            "text-tagger brown",
+            "text-tagger is planned, but not there yet. "
+            "There are: table-classifier, table-regressor, image-classifier, text-classifier.",
         ),
         (
             "table-classifier",
@@ -278,4 +282,4 @@ def test_a_text_may_go_on_and_serve_several_fields() -> None:
 @pytest.mark.parametrize("name", ["TableClassifier", "table-classifier"])
 def test_names_in_kebab_case(name: str) -> None:
     assert flags.kebab(name) == "table-classifier"
-    assert flags.estimator_names() == ["table-classifier", "table-regressor", "image-classifier"]
+    assert flags.estimator_names() == ["table-classifier", "table-regressor", "image-classifier", "text-classifier"]
