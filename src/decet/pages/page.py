@@ -7,31 +7,27 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from decet import __version__
 from decet.contracts import LabelSpec
 from decet.data.documents import Documents
 from decet.data.images import Images
 from decet.data.texts import Texts
-from decet.errors import BadInput, listed
+from decet.errors import BadInput
 from decet.estimators.base import bulk_of
 from decet.pages.drawing import Cloud, cloud, curves, scale
 from decet.pages.evidence import Ask, evidence_in, telling_words
 from decet.pages.mistakes import Mistake, confusion, png, surest_mistakes
+from decet.pages.rendering import environment
 from decet.referee.compare import target_of
 from decet.referee.comparison import Comparison, versions
 from decet.referee.intervals import interval, resampled
-from decet.referee.verdict import FLOOR, Result, duration_of, size_of
+from decet.referee.verdict import FLOOR, Result
 from decet.training.checkpoint import write_whole
-
-if TYPE_CHECKING:
-    from jinja2 import Environment
 
 Array = NDArray[Any]
 MOST_CLASSES = 8  # of which texts and telling words are shown
@@ -80,7 +76,7 @@ def comparison_page(found: Comparison) -> str:
     line = scale([*ends, *(value for value in floors if min(ends, default=0.0) - value <= BELOW * spread)], most=6)
     best = found.best_family
     return (
-        _environment()
+        environment()
         .get_template("comparison.html")
         .render(
             title=f"{found.estimator} on {found.data or 'the data given'}",
@@ -113,7 +109,7 @@ def model_page(model: Any, X: Any, y: Any, command: str = "") -> str:
         on = f"{len(target):,} rows of {given.source or 'the data given'}"
         looks = _looks(model, given.rows, target, answers, lambda texts: model.predict_proba(list(texts)))
     return (
-        _environment()
+        environment()
         .get_template("model.html")
         .render(
             title=f"{type(model).__name__} with {type(model.family_).__name__}",
@@ -230,31 +226,3 @@ def _cut(pieces: list[tuple[str, float]]) -> tuple[list[tuple[str, float]], bool
         kept.append((piece, weight))
         room -= len(piece)
     return kept, False
-
-
-# --------------------------------------------------------------------------------------------------------- templates
-
-
-@cache
-def _environment() -> Environment:
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    made = Environment(
-        loader=PackageLoader("decet.pages"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    made.filters |= {"duration": duration_of, "megabytes": size_of, "short": _short, "listed": listed}
-    made.globals |= {"version": __version__}
-    return made
-
-
-def _short(value: Any) -> str:
-    """A number for people: four digits, thousands apart; anything else as it is."""
-    if value is None:
-        return "undefined"
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        return str(value)
-    return f"{value:,}" if isinstance(value, int) else f"{value:.4g}"
