@@ -102,8 +102,8 @@ def test_a_phrase_that_the_text_writes_itself_is_the_same_word():
 @pytest.mark.parametrize(
     ("lines", "said", "message"),
     [
-        (["", " "], {}, "holds no words. All its 2 lines are empty"),
-        (["a a a a"], {}, "holds one word only, 4 times"),
+        (["", " "], {}, "there are no words in the corpus. All 2 lines are empty"),
+        (["a a a a"], {}, "there is one word only in the corpus, 4 times"),
         (
             ["a b c"],
             {"min_count": 5},

@@ -111,7 +111,7 @@ def read_corpus(
     check_range("phrases", phrases, 0, whole=True)
     numbers, words, empty, read = _numbered(pieces, cut)
     if not read:
-        raise BadInput(f"{name} holds no words." + (f" All its {empty:,} lines are empty." if empty else ""))
+        raise BadInput(f"there are no words in {name}." + (f" All {empty:,} lines are empty." if empty else ""))
     counts = _counted(numbers, len(words))
     if min_count is None:
         min_count = COMMON if read >= LITTLE else 1
@@ -247,7 +247,7 @@ def _replaced(block: Array, keys: Array, joined: Array, size: int) -> Array:
 def _told_few(name: str, counts: Array, min_count: int) -> str:
     """How many words are left at which count."""
     if len(counts) == 1:
-        return f"{name} holds one word only, {int(counts[0]):,} times: there is nothing to learn it from."
+        return f"there is one word only in {name}, {int(counts[0]):,} times, and nothing to learn it from."
     at = sorted({1, 2, 3, 4, 5, min_count // 2} & set(range(1, min_count)), reverse=True)
     told = listed(f"{int((counts >= c).sum()):,} at {c}" for c in at)
     return (

@@ -70,7 +70,7 @@ def passages_of(X: Any, column: str | None = None, encoding: str | None = None) 
             "Pass a list, a path, or an object whose __iter__ starts afresh."
         )
     if isinstance(X, Iterable) and not isinstance(X, (bytes, bytearray, Mapping, set, frozenset)):
-        return Passages("texts", 0, lambda findings: _joined(checked(X)))
+        return Passages("the texts", 0, lambda findings: _joined(checked(X)))
     raise Unsupported(f"texts must be a path, a list of texts or an iterable. Received: {type(X).__name__}.")
 
 

@@ -22,7 +22,7 @@ from decet.data.passages import Passages, passages_of
 from decet.data.texts import Texts
 from decet.data.tokens import FIRST
 from decet.data.vectors import write_vectors
-from decet.errors import BadInput, Unsupported
+from decet.errors import BadInput, Unsupported, listed
 from decet.estimators.base import Array, Estimator
 from decet.estimators.fitting import Call, loaded, ready
 from decet.estimators.reading import DataWarning, TextReader
@@ -35,6 +35,7 @@ from decet.training.progress import Quiet, Show
 from decet.training.recipe import FALLBACK, Recipe
 
 READ = 5_000_000  # words that a classifier's vectors are learned from, all passes over its texts together
+USED = ("epochs", "steps", "lr", "schedule", "warmup")  # of a recipe
 STEP = 50_000  # words a step, so that an interrupt is heard and progress is shown
 UNJUDGED = "vectors have no answers to be held against; `decet evaluate MODEL word-tests` judges English ones"
 BUCKETS = 2_000_000  # rows that n-grams share, where it is not said
@@ -114,8 +115,8 @@ class Embeds(Estimator):
 
         A model without vectors yet begins with these texts. Settings are those of the model.
         """
-        if not self.__sklearn_is_fitted__():
-            return self.fit(X)
+        if not self.__sklearn_is_fitted__() or y is not None:
+            return self.fit(X, y)
         call = Call(started=time.monotonic())
         with ready(self, call):
             _Learning(self, self._cell(), call, grown=self).run(X)
@@ -124,9 +125,14 @@ class Embeds(Estimator):
     def transform(self, X: Any) -> Array:
         """One vector a text (n, D): the weighted mean of its words' (smooth inverse frequency)."""
         self._check_fitted()
-        return np.stack([self.text_vector(text) for text in _texts(X)])
+        found = [self.text_vector(text) for text in _texts(X)]
+        return np.array(found, np.float32).reshape(len(found), self.learner_.width)
 
     predict = transform
+
+    def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
+        """Vectors have none: see `evaluate`."""
+        raise Unsupported(f"there is no score, since {UNJUDGED}.")
 
     def evaluate(self, X: Any, y: Any = None) -> dict[str, float | None]:
         """Figures against people's judgement: X names a file of pairs (WordSim-353's form), of questions (word2vec's
@@ -244,7 +250,7 @@ def _texts(X: Any) -> Iterator[str]:
         yield X
         return
     for piece in passages_of(X):
-        yield from piece.splitlines()
+        yield from piece.removesuffix("\n").split("\n")
 
 
 def vectors_first(learner: Learner, inputs: tuple[Any, ...], rows: Array) -> Stage | None:
@@ -271,11 +277,16 @@ class _Learning:
         self.estimator, self.cell, self.call, self.grown = estimator, cell, call, grown
         self.inputs = estimator.inputs if estimator.inputs is not None else Texts()
         self.notes: list[str] = []
+        for name, value in asdict(estimator.recipe or Recipe()).items():
+            if value is not None and name not in USED:
+                raise BadInput(f"recipe.{name} does nothing where vectors are learned. It takes {listed(USED)}.")
 
     def run(self, X: Any) -> None:
-        passages = _passages(X, self.inputs)
         before = self._before()
-        corpus = self._corpus(passages)
+        if self.estimator.inputs is None and before is not None:
+            self.inputs = before.codec_.texts
+        passages = _passages(X, self.inputs)
+        corpus = self._corpus(passages, 0 if before is None else before.codec_.read)
         lexicon = self._lexicon(corpus, before)
         recipe, learner = self._learner(lexicon, len(corpus), before)
         source = Sentences(corpus)
@@ -308,7 +319,8 @@ class _Learning:
             raise BadInput(f"{self.call.start} holds a {type(before).__name__}, from which words cannot go on.")
         return before
 
-    def _corpus(self, passages: Passages) -> Corpus:
+    def _corpus(self, passages: Passages, read: int) -> Corpus:
+        """The texts by number. read: words that the model to go on from has read."""
         said = self.inputs
         if said.in_pieces:
             raise Unsupported(
@@ -324,17 +336,18 @@ class _Learning:
             name=passages.name,
         )
         self._note(*passages.findings, *found.findings)
-        if found.read < LITTLE:
+        read += found.read
+        if read < LITTLE:
             self._note(
-                f"{found.read:,} words teach little: nearness in meaning shows from some millions on, and the nearest "
-                "words here are hardly more than words of the same sentences."
+                f"{read:,} words teach little: nearness in meaning shows from some millions on, and the nearest words "
+                "here are hardly more than words of the same sentences."
             )
         return found
 
     def _note(self, *sentences: str) -> None:
         for sentence in sentences:
             self.notes.append(sentence)
-            warnings.warn(sentence, DataWarning, stacklevel=6)
+            warnings.warn(sentence, DataWarning, stacklevel=5)
 
     def _lexicon(self, corpus: Corpus, before: Any) -> Lexicon:
         """The words with vectors: those of the model to go on from first, so that they keep their places."""
@@ -355,13 +368,15 @@ class _Learning:
             for begin in range(0, len(corpus), STEP):
                 corpus.ids[begin : begin + STEP] = moved[corpus.ids[begin : begin + STEP]]
             read += known.read
-            self._note(f"{len(new):,} new words join the {len(known.words):,} of {self.call.start}.")
+            self.call.show.say(f"{len(new):,} new words join {len(known.words):,} known ones")
         return Lexicon(self.inputs, words, counts, tuple(grams), buckets, read, self.notes)
 
     def _learner(self, lexicon: Lexicon, size: int, before: Any) -> tuple[Recipe, Any]:
         estimator = self.estimator
         self.family: Any
         self.family, recipe, _ = estimator._joined_settings(self.cell, lexicon.spec, size, self.call.budget)
+        if before is not None:
+            self.family = joined(estimator.family, before.family_, self.family)
         base = FALLBACK if recipe.epochs is None and recipe.steps is None else replace(FALLBACK, epochs=None)
         with torch.random.fork_rng(devices=[]):
             torch.default_generator.manual_seed(int(estimator.seed))
@@ -408,7 +423,7 @@ class _Learning:
             "seconds": round(time.monotonic() - self.call.started, 2),
         }
         if outcome.interrupted:
-            warnings.warn("training was interrupted; the vectors so far are kept.", DataWarning, stacklevel=6)
+            warnings.warn("training was interrupted; the vectors so far are kept.", DataWarning, stacklevel=4)
 
 
 def _passages(X: Any, inputs: Texts) -> Passages:

@@ -107,11 +107,8 @@ class Word2Vec:
         for name in ("positions", "deterministic", "tune"):
             check_choice(name, getattr(self, name), (True, False))
         grams = self.subwords
-        if (
-            grams is not None
-            and grams != ()
-            and not (len(grams) == 2 and all(type(n) is int for n in grams) and 1 <= grams[0] <= grams[1] <= 20)
-        ):
+        two = isinstance(grams, (tuple, list)) and len(grams) == 2 and all(type(n) is int for n in grams)
+        if grams is not None and grams != () and not (two and 1 <= grams[0] <= grams[1] <= 20):
             raise BadInput(f"subwords must be the shortest and longest n-grams, as (3, 6), or (). Received: {grams!r}.")
         if self.positions and self.model == "skip-gram":
             raise BadInput("positions are weighed in cbow only, where a window's words are averaged.")
