@@ -25,7 +25,7 @@ from decet.data.vectors import write_vectors
 from decet.errors import BadInput, Unsupported, listed
 from decet.estimators.base import Array, Estimator
 from decet.estimators.fitting import Call, loaded, ready
-from decet.estimators.reading import DataWarning, TextReader
+from decet.estimators.reading import DataWarning, Given, TextReader
 from decet.families.word2vec import LANES, Mean
 from decet.nn.stems import TokenStem
 from decet.settings import joined
@@ -125,7 +125,7 @@ class Embeds(Estimator):
     def transform(self, X: Any) -> Array:
         """One vector a text (n, D): the weighted mean of its words' (smooth inverse frequency)."""
         self._check_fitted()
-        found = [self.text_vector(text) for text in _texts(X)]
+        found = [self.text_vector(text) for text in texts_of(X)]
         return np.array(found, np.float32).reshape(len(found), self.learner_.width)
 
     predict = transform
@@ -145,9 +145,13 @@ class Embeds(Estimator):
     def records(self, X: Any) -> Iterator[dict[str, Any]]:
         """What `decet predict` prints: one dict a text, its vector and its keywords."""
         self._check_fitted()
-        for text in _texts(X):
+        for text in texts_of(X):
             vector = self.text_vector(text)
             yield {"keywords": [word for word, _ in self.keywords(text)], "vector": np.round(vector, 6).tolist()}
+
+    def _given(self, X: Any, y: Any, *, reset: bool) -> Given:
+        """The corpus that texts are, read whole: its words numbered, the rare ones left out."""
+        return X if isinstance(X, Given) else _read(X, self.inputs if self.inputs is not None else Texts())
 
     # ------------------------------------------------------------------------------------------------- words
 
@@ -245,11 +249,14 @@ class Embeds(Estimator):
         return self.family_.embedder(self.codec_.counts, self.codec_.rows())
 
 
-def _texts(X: Any) -> Iterator[str]:
-    if isinstance(X, str) and not Path(X).exists():
+def texts_of(X: Any, inputs: Texts | None = None) -> Iterator[str]:
+    """One by one the texts of whatever a user may pass; a str that is no path or public set is itself one."""
+    from decet.data import datasets
+
+    if isinstance(X, str) and not Path(X).exists() and not datasets.means_set(X):
         yield X
         return
-    for piece in passages_of(X):
+    for piece in _passages(X, inputs or Texts())[0]:
         yield from piece.removesuffix("\n").split("\n")
 
 
@@ -285,8 +292,9 @@ class _Learning:
         before = self._before()
         if self.estimator.inputs is None and before is not None:
             self.inputs = before.codec_.texts
-        passages = _passages(X, self.inputs)
-        corpus = self._corpus(passages, 0 if before is None else before.codec_.read)
+        given = X if isinstance(X, Given) else _read(X, self.inputs)
+        corpus: Corpus = given.rows
+        self._tell(corpus, 0 if before is None else before.codec_.read)
         lexicon = self._lexicon(corpus, before)
         recipe, learner = self._learner(lexicon, len(corpus), before)
         source = Sentences(corpus)
@@ -304,7 +312,7 @@ class _Learning:
             on_epoch=self.call.on_epoch,
             show=self.call.show,
         )
-        self._keep(learner, lexicon, corpus, recipe, outcome, passages.name)
+        self._keep(learner, lexicon, corpus, recipe, outcome, given.source)
         if self.call.out is not None:
             self.estimator.save(self.call.out)
             if not outcome.interrupted:
@@ -319,30 +327,15 @@ class _Learning:
             raise BadInput(f"{self.call.start} holds a {type(before).__name__}, from which words cannot go on.")
         return before
 
-    def _corpus(self, passages: Passages, read: int) -> Corpus:
-        """The texts by number. read: words that the model to go on from has read."""
-        said = self.inputs
-        if said.in_pieces:
-            raise Unsupported(
-                "vectors are learned of words or characters, not of pieces. Leave unit and tokenizer out."
-            )
-        found = read_corpus(
-            passages,
-            said.cut(),
-            min_count=said.min_count,
-            max_size=said.max_size,
-            phrases=said.phrases,
-            threshold=said.threshold,
-            name=passages.name,
-        )
-        self._note(*passages.findings, *found.findings)
-        read += found.read
+    def _tell(self, corpus: Corpus, read: int) -> None:
+        """Note what reading found. read: words that the model to go on from has read."""
+        self._note(*corpus.findings)
+        read += corpus.read
         if read < LITTLE:
             self._note(
                 f"{read:,} words teach little: nearness in meaning shows from some millions on, and the nearest words "
                 "here are hardly more than words of the same sentences."
             )
-        return found
 
     def _note(self, *sentences: str) -> None:
         for sentence in sentences:
@@ -416,6 +409,7 @@ class _Learning:
             "rows": len(corpus.offsets) - 1,
             "words": corpus.read,
             "kept": len(corpus),
+            "types": corpus.types,
             "validation": UNJUDGED,
             "best_epoch": None,
             "budget": self.call.budget,
@@ -426,17 +420,37 @@ class _Learning:
             warnings.warn("training was interrupted; the vectors so far are kept.", DataWarning, stacklevel=4)
 
 
-def _passages(X: Any, inputs: Texts) -> Passages:
-    """Texts from whatever a user may pass, a public set by its name."""
+def _read(X: Any, inputs: Texts) -> Given:
+    """A corpus from whatever a user may pass as texts, a public set by its name."""
+    if inputs.in_pieces:
+        raise Unsupported("vectors are learned of words or characters, not of pieces. Leave unit and tokenizer out.")
+    passages, name = _passages(X, inputs)
+    found = read_corpus(
+        passages,
+        inputs.cut(),
+        min_count=inputs.min_count,
+        max_size=inputs.max_size,
+        phrases=inputs.phrases,
+        threshold=inputs.threshold,
+        name=name,
+    )
+    found.findings[:0] = passages.findings
+    return Given(found, None, name)
+
+
+def _passages(X: Any, inputs: Texts) -> tuple[Passages, str]:
+    """Texts that can be read again and again, and what they are called."""
     from decet.data import datasets
 
     if isinstance(X, str) and datasets.means_set(X):
         X = datasets.load(X)
+    name = X.name if isinstance(X, datasets.Loaded) else None
     if isinstance(X, datasets.Loaded):
         if not isinstance(X.X, (Passages, Documents)):
             raise BadInput(f"the public set {X.name!r} holds {datasets.find(X.name).kind}, not texts.")
         X = X.X
-    return passages_of(X.texts if isinstance(X, Documents) else X, inputs.column, inputs.encoding)
+    found = passages_of(X.texts if isinstance(X, Documents) else X, inputs.column, inputs.encoding)
+    return found, name or found.name
 
 
 def _digest(corpus: Corpus) -> str:

@@ -27,6 +27,18 @@ def evaluated(vectors: WordVectors, X: Any) -> dict[str, float | None]:
     return figures
 
 
+def holds_tests(X: Any) -> bool:
+    """Whether X names pairs or questions, and not texts."""
+    if isinstance(X, datasets.Loaded) or (isinstance(X, str) and datasets.means_set(X)):
+        return TESTS == (X.name if isinstance(X, datasets.Loaded) else X)
+    if not isinstance(X, (str, Path)) or not Path(X).expanduser().is_file():
+        return False
+    try:
+        return bool(text_of(X).lstrip().startswith(":") or read_wordsim(X))
+    except BadInput:
+        return False
+
+
 def _paths(X: Any) -> list[Path]:
     X = X.name if isinstance(X, datasets.Loaded) else X
     if isinstance(X, str) and datasets.means_set(X):

@@ -5,7 +5,7 @@ Templates stand in `templates/` and only lay out; everything a user's data may c
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -23,10 +23,12 @@ from decet.pages.drawing import Cloud, cloud, curves, scale
 from decet.pages.evidence import Ask, evidence_in, telling_words
 from decet.pages.mistakes import Mistake, confusion, png, surest_mistakes
 from decet.pages.rendering import environment
+from decet.pages.words import word_looks, words_page
 from decet.referee.compare import target_of
 from decet.referee.comparison import Comparison, versions
 from decet.referee.intervals import interval, resampled
 from decet.referee.verdict import FLOOR, Result
+from decet.tasks.embed import Embed
 from decet.training.checkpoint import write_whole
 
 Array = NDArray[Any]
@@ -52,6 +54,7 @@ def report(model: Any, X: Any = None, y: Any = None, *, out: str | Path = "repor
 
     model: an estimator or a model folder. X, y: rows whose answers are known, as `evaluate` takes them: then the page
     has figures with intervals, mistakes, and for texts what the model goes by; without them what training found.
+    Of a WordEmbedder X is "word-tests", a file of such, or texts whose keywords are shown.
     out: where the page goes. command: how it was asked for.
     """
     if isinstance(model, (str, Path)):
@@ -62,7 +65,8 @@ def report(model: Any, X: Any = None, y: Any = None, *, out: str | Path = "repor
     path = Path(out)
     if path.is_dir():
         path = path / "report.html"
-    write_whole(path, model_page(model, X, y, command).encode("utf-8", "backslashreplace"), "the report ")
+    page = PAGES.get(model.question, model_page)
+    write_whole(path, page(model, X, y, command).encode("utf-8", "backslashreplace"), "the report ")
     return path
 
 
@@ -155,6 +159,8 @@ def _looks_of_best(found: Comparison, best: Result) -> dict[str, Any] | None:
     judged = found.judged
     if judged is None or best.name not in judged.answers:
         return None
+    if found.model.question in LOOKS:
+        return LOOKS[found.model.question](found.model)
     contender = judged.contenders[best.name]
     rows, answers = judged.test.rows, judged.answers[best.name]
     return _looks(found.model, rows, judged.target, answers, lambda texts: contender.answers(Documents(texts)))
@@ -226,3 +232,7 @@ def _cut(pieces: list[tuple[str, float]]) -> tuple[list[tuple[str, float]], bool
         kept.append((piece, weight))
         room -= len(piece)
     return kept, False
+
+
+PAGES: dict[type, Callable[..., str]] = {Embed: words_page}  # of questions that no row of answers is held against
+LOOKS: dict[type, Callable[[Any], dict[str, Any]]] = {Embed: word_looks}

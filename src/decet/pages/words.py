@@ -8,10 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from decet.data.datasets import Loaded
-from decet.data.documents import Documents
 from decet.errors import BadInput
-from decet.estimators.wordtests import SYNTACTIC, evaluated, holds_tests
+from decet.estimators.embedding import texts_of
+from decet.estimators.wordtests import evaluated, holds_tests
 from decet.pages.drawing import curves
 from decet.pages.rendering import environment
 from decet.pages.wordmap import FEWEST, WordMap, telling, word_map
@@ -62,7 +61,7 @@ def words_page(model: Any, X: Any = None, y: Any = None, command: str = "") -> s
             told=model.provenance_,
             width=model.vectors_.matrix.shape[1],
             figures=figures,
-            sections=[(name, SYNTACTIC in name[: len(SYNTACTIC)], v) for name, v in figures.items() if name not in OWN],
+            sections=[(name, share) for name, share in figures.items() if name not in OWN],
             looks=word_looks(model),
             keywords=[] if X is None or tests else _keywords(model, X),
             curves=curves(model.history_),
@@ -83,7 +82,7 @@ def word_looks(model: Any) -> dict[str, Any]:
 def nearest_of_some(vectors: WordVectors, counts: Any) -> list[Near]:
     """Words from frequent to rare, evenly by the logarithm of their rank, each with the words nearest to it."""
     able = int(np.searchsorted(-np.asarray(counts), -RAREST, side="right"))  # counts fall
-    words = telling(vectors, max(able, ASKED))
+    words = telling(vectors, max(able // 2, ASKED))
     words = [word for word in words if counts[vectors.numbers[word]] >= RAREST] or words
     places = np.unique(np.geomspace(1, len(words), ASKED).astype(np.int64)) - 1 if words else []
     chosen = [words[i] for i in places]
@@ -92,7 +91,5 @@ def nearest_of_some(vectors: WordVectors, counts: Any) -> list[Near]:
 
 def _keywords(model: Any, X: Any) -> list[Told]:
     """Of the first texts that have any."""
-    texts = X.X if isinstance(X, Loaded) else X
-    texts = texts.texts if isinstance(texts, Documents) else texts
-    told = (Told(text[:LONGEST], [word for word, _ in model.keywords(text)]) for text in texts_of(texts))
+    told = (Told(text[:LONGEST], [word for word, _ in model.keywords(text)]) for text in texts_of(X))
     return list(islice((one for one in told if one.keywords), TEXTS))
