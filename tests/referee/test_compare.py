@@ -20,6 +20,7 @@ from decet.referee import compare as room
 from decet.referee.compare import compare
 from decet.referee.comparison import Comparison
 from decet.referee.contenders import Baseline, Network
+from decet.referee.rows import Ground, row_ground
 
 SHORT = Recipe(epochs=2, members=1)
 TINY = DNN(width=8, depth=1)
@@ -117,14 +118,10 @@ def test_pictures_and_texts() -> None:
 # ------------------------------------------------------------------------------------------------------- test rows
 
 
-def parts(estimator: Any, X: Any, y: Any, **said: Any) -> room._Match:
+def parts(estimator: Any, X: Any, y: Any, **said: Any) -> Ground:
     """Test and training rows as they are chosen, nothing fitted."""
-    call = room._Call(
-        None, said.get("groups"), said.get("order"), said.get("test", 0.2), None, False, False, room.Quiet(), ""
-    )
-    match = room._Match(room._template(estimator, 0), {"DNN": TINY}, X, y, call)
-    match._set_aside()
-    return match
+    given = {"groups": None, "order": None, "test": 0.2} | said
+    return row_ground(room._template(estimator, 0), X, y, **given)
 
 
 def test_copies_stay_on_one_side() -> None:

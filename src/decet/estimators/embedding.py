@@ -69,6 +69,7 @@ class Embeds(Estimator):
     kind = Texts
     reader = TextReader()
     question = Embed
+    scored = "wordsim"
 
     def fit(  # type: ignore[override]
         self,

@@ -24,9 +24,9 @@ from decet.pages.evidence import Ask, evidence_in, telling_words
 from decet.pages.mistakes import Mistake, confusion, png, surest_mistakes
 from decet.pages.rendering import environment
 from decet.pages.words import word_looks, words_page
-from decet.referee.compare import target_of
 from decet.referee.comparison import Comparison, versions
 from decet.referee.intervals import interval, resampled
+from decet.referee.rows import target_of
 from decet.referee.verdict import FLOOR, Result
 from decet.tasks.embed import Embed
 from decet.training.checkpoint import write_whole

@@ -84,8 +84,8 @@ def nearest_of_some(vectors: WordVectors, counts: Any) -> list[Near]:
     able = int(np.searchsorted(-np.asarray(counts), -RAREST, side="right"))  # counts fall
     words = telling(vectors, max(able // 2, ASKED))
     words = [word for word in words if counts[vectors.numbers[word]] >= RAREST] or words
-    places = np.unique(np.geomspace(1, len(words), ASKED).astype(np.int64)) - 1 if words else []
-    chosen = [words[i] for i in places]
+    places = set(np.geomspace(1, max(1, len(words)), ASKED).astype(np.int64).tolist())
+    chosen = [word for place, word in enumerate(words, 1) if place in places]
     return [Near(w, int(counts[vectors.numbers[w]]), vectors.most_similar([w], topn=NEAREST)) for w in chosen]
 
 
