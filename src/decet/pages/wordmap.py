@@ -45,7 +45,6 @@ MEMBERS = 12  # of a group, on average at least
 DOTS = 200  # an inch, of .png
 UNITS = 100  # an inch
 FONT = "DejaVu Sans"  # of .png: matplotlib brings it along; it lacks Chinese
-BOXES = "Last Resort"  # names of fonts that draw a box for any character
 
 
 @dataclass(frozen=True)
@@ -254,28 +253,36 @@ def _png(found: WordMap) -> bytes:
 
 def fonts_for(text: str) -> list[str]:
     """Names of fonts of this machine that together have the text's characters. Raises BadInput where none has one."""
-    from matplotlib.font_manager import fontManager
+    from matplotlib.font_manager import findfont, findSystemFonts, fontManager, get_font
 
-    paths = {entry.name: entry.fname for entry in fontManager.ttflist if BOXES not in entry.name}
-    chosen, lacking = [FONT], set(text) - _characters(paths[FONT])
+    chosen, lacking = [FONT], set(text) - _characters(findfont(FONT))
     while lacking:
-        name = max(paths, key=lambda name: len(lacking & _characters(paths[name])))
-        had = lacking & _characters(paths[name])
+        had, path = max(
+            ((lacking & _characters(path), path) for path in findSystemFonts()), key=_many, default=(set[str](), "")
+        )
         if not had:
             raise BadInput(
                 f"no font of this machine has {listed(sorted(lacking))}. Write .svg, which is drawn with the fonts of "
                 "whoever looks at it."
             )
-        chosen.append(name)
+        fontManager.addfont(path)  # matplotlib's own list may be older than the font
+        chosen.append(get_font(path).family_name)
         lacking -= had
     return chosen
 
 
+def _many(found: tuple[set[str], str]) -> int:
+    return len(found[0])
+
+
 def _characters(path: str) -> set[str]:
-    """What a font has."""
+    """What a font has; nothing where it cannot be read."""
     from matplotlib.font_manager import get_font
 
-    return set(map(chr, get_font(path).get_charmap()))
+    try:
+        return set(map(chr, get_font(path).get_charmap()))
+    except (OSError, RuntimeError):
+        return set()
 
 
 DRAWN: dict[str, Callable[[WordMap], bytes]] = {".svg": _svg, ".png": _png}

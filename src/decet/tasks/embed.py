@@ -208,9 +208,11 @@ class WordVectors:
 
     def right(self, questions: Sequence[Sequence[str]]) -> Array:
         """Whether d is the answer to "a is to b as c is to ..." of each (a, b, c, d), all known words: bool (q,)."""
+        if not questions:
+            return np.zeros(0, bool)
         units = self._rows * self._scale.unsqueeze(1)
         rows, many = [[self.numbers[word] for word in question] for question in questions], max(1, COSINES // len(self))
-        found = [np.zeros(0, bool)]
+        found = []
         for begin in range(0, len(rows), many):
             a, b, c, d = torch.tensor(rows[begin : begin + many]).unbind(1)
             cosines = (units[b] - units[a] + units[c]) @ units.T  # (q, V)
