@@ -17,6 +17,7 @@ import unicodedata
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,7 @@ COUNT = 300  # words of a map, where it is not said
 FEWEST, MOST = 3, 1_000
 BINDING = 1e-3  # share of a corpus above which words mostly bind others
 WIDTH, HEIGHT = 960, 780  # of a map of `COUNT` words, in units of its own; more words need more room
-LEAST = 0.6  # of that for a few words
+LEAST = 0.75  # of that for a few words
 LARGE, SMALL = 16.0, 11.0  # height of letters, of the most and the least frequent word
 NARROW = 0.6  # width of an alphabet's letter, in heights; Chinese characters are as wide as high
 GAP = 4.0  # between labels
@@ -233,14 +234,15 @@ def _svg(found: WordMap) -> bytes:
 def _png(found: WordMap) -> bytes:
     from matplotlib.figure import Figure
 
-    fonts = fonts_for("".join(label.word for label in found.labels))
+    fonts = fonts_of([label.word for label in found.labels])
     figure = Figure(figsize=(found.width / UNITS, found.height / UNITS), dpi=DOTS)
     for label in found.labels:
         figure.text(
             label.x / found.width,
             1 - label.y / found.height,
-            label.word.replace("$", r"\$"),
-            family=fonts,
+            label.word,
+            parse_math=False,
+            font=Path(fonts[label.word]),
             fontsize=label.size * 72 / UNITS,
             color=TINTS[label.group][0],
             ha="center",
@@ -251,38 +253,36 @@ def _png(found: WordMap) -> bytes:
     return held.getvalue()
 
 
-def fonts_for(text: str) -> list[str]:
-    """Names of fonts of this machine that together have the text's characters. Raises BadInput where none has one."""
-    from matplotlib.font_manager import findfont, findSystemFonts, fontManager, get_font
+def fonts_of(words: Sequence[str]) -> dict[str, str]:
+    """The path of a font for each word, one of this machine that has its characters, as few fonts as will do.
 
-    chosen, lacking = [FONT], set(text) - _characters(findfont(FONT))
-    while lacking:
-        had, path = max(
-            ((lacking & _characters(path), path) for path in findSystemFonts()), key=_many, default=(set[str](), "")
-        )
-        if not had:
+    Raises BadInput where there is none.
+    """
+    from matplotlib.font_manager import findfont, findSystemFonts
+
+    own = str(findfont(FONT))
+    found = {word: own for word in words if set(word) <= _characters(own)}
+    while left := [word for word in words if word not in found]:
+        able = {path: [word for word in left if set(word) <= _characters(path)] for path in findSystemFonts()}
+        best = max(able, key=lambda path: len(able[path]), default=own)
+        if not able.get(best):
             raise BadInput(
-                f"no font of this machine has {listed(sorted(lacking))}. Write .svg, which is drawn with the fonts of "
-                "whoever looks at it."
+                f"no font of this machine draws {listed(left)}. Write .svg, which is drawn with the fonts of whoever "
+                "looks at it."
             )
-        fontManager.addfont(path)  # matplotlib's own list may be older than the font
-        chosen.append(get_font(path).family_name)
-        lacking -= had
-    return chosen
+        found |= dict.fromkeys(able[best], best)
+    return found
 
 
-def _many(found: tuple[set[str], str]) -> int:
-    return len(found[0])
-
-
-def _characters(path: str) -> set[str]:
+@cache
+def _characters(path: str) -> frozenset[str]:
     """What a font has; nothing where it cannot be read."""
     from matplotlib.font_manager import get_font
 
     try:
-        return set(map(chr, get_font(path).get_charmap()))
+        return frozenset(map(chr, get_font(path).get_charmap()))
     except (OSError, RuntimeError):
-        return set()
+        return frozenset()
 
 
 DRAWN: dict[str, Callable[[WordMap], bytes]] = {".svg": _svg, ".png": _png}
