@@ -142,6 +142,11 @@ def test_an_interrupt_before_anything_leaves_no_folder(
         ),
         ("table-classifier iris --budget soon", "--budget must be a time above 0, as 90, 90s, 10m or 1h30m."),
         ("table-classifier iris --resume", "--resume needs --out: the folder that holds the run."),
+        (
+            "word-embedder chnsenticorp --budget 3m",
+            "there is nothing to score vectors of chnsenticorp by: of the 353 pairs of the word tests, which are "
+            "English, it has 0, and 20 are needed. Give a file of pairs of its language as the target.",
+        ),
         ("table-classifier iriss", "no such path or public set: 'iriss'. Did you mean 'iris'?"),
         ("table-classifier iris --groups spezies", "names the column 'spezies', which the table does not have."),
     ],

@@ -78,9 +78,7 @@ def test_texts_have_keywords(model: WordEmbedder, tmp_path: Path) -> None:
 
 
 def test_a_target_is_refused(model: WordEmbedder, tmp_path: Path) -> None:
-    with pytest.raises(
-        BadInput, match=r"^vectors have no answers\. Leave the target out; word tests and"
-    ):
+    with pytest.raises(BadInput, match=r"^vectors have no answers\. Leave the target out; word tests and"):
         decet.report(model, TEXTS, ["a"] * 20, out=tmp_path / "r.html")
 
 

@@ -132,8 +132,8 @@ def test_what_cannot_be_judged_is_told_before_training(
     with pytest.raises(BadInput) as caught:
         compare(WordEmbedder, chinese)
     assert str(caught.value) == (
-        "there is nothing to score vectors of the texts by: of the 353 pairs of the word tests, which are English, it has "
-        "0, and 20 are needed. Give a file of pairs of its language as the target."
+        "there is nothing to score vectors of the texts by: of the 353 pairs of the word tests, which are English, it "
+        "has 0, and 20 are needed. Give a file of pairs of its language as the target."
     )
     few = tmp_path / "few.tsv"
     few.write_text("ship\tsail\t9\nship\tbarn\t1\n")
