@@ -142,11 +142,6 @@ def test_an_interrupt_before_anything_leaves_no_folder(
         ),
         ("table-classifier iris --budget soon", "--budget must be a time above 0, as 90, 90s, 10m or 1h30m."),
         ("table-classifier iris --resume", "--resume needs --out: the folder that holds the run."),
-        (
-            "word-embedder chnsenticorp --budget 3m",
-            "there is nothing to score vectors of chnsenticorp by: of the 353 pairs of the word tests, which are "
-            "English, it has 0, and 20 are needed. Give a file of pairs of its language as the target.",
-        ),
         ("table-classifier iriss", "no such path or public set: 'iriss'. Did you mean 'iris'?"),
         ("table-classifier iris --groups spezies", "names the column 'spezies', which the table does not have."),
     ],
@@ -157,6 +152,18 @@ def test_what_cannot_work_is_one_sentence(line: str, message: str, capsys: pytes
     assert message in shown.err
     assert shown.err.count("\n") == 1
     assert shown.out == ""
+
+
+def test_vectors_that_nothing_judges_are_refused(
+    tmp_path: Path, data_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "c"
+    assert cli.main(["compare", "word-embedder", "chnsenticorp", "--budget", "3m", "--out", str(out)]) == 2
+    assert capsys.readouterr().err == (
+        "decet: there is nothing to score vectors of chnsenticorp by: of the 353 pairs of the word tests, which are "
+        "English, it has 0, and 20 are needed. Give a file of pairs of its language as the target.\n"
+    )
+    assert not out.exists()
 
 
 def test_help(capsys: pytest.CaptureFixture[str]) -> None:

@@ -77,6 +77,11 @@ def test_texts_have_keywords(model: WordEmbedder, tmp_path: Path) -> None:
     assert "a golden crown" in words
 
 
+def test_texts_of_a_public_set_have_keywords_too(model: WordEmbedder, tmp_path: Path, data_folder: Path) -> None:
+    page = decet.report(model, "chnsenticorp", out=tmp_path / "r.html").read_text("utf-8")
+    assert page.count('<div class="text">') == 12
+
+
 def test_a_target_is_refused(model: WordEmbedder, tmp_path: Path) -> None:
     with pytest.raises(BadInput, match=r"^vectors have no answers\. Leave the target out; word tests and"):
         decet.report(model, TEXTS, ["a"] * 20, out=tmp_path / "r.html")

@@ -91,5 +91,7 @@ def nearest_of_some(vectors: WordVectors, counts: Any) -> list[Near]:
 
 def _keywords(model: Any, X: Any) -> list[Told]:
     """Of the first texts that have any."""
-    told = (Told(text[:LONGEST], [word for word, _ in model.keywords(text)]) for text in texts_of(X))
+    told = (
+        Told(text[:LONGEST], [word for word, _ in model.keywords(text)]) for text in texts_of(X, model.codec_.texts)
+    )
     return list(islice((one for one in told if one.keywords), TEXTS))

@@ -173,8 +173,8 @@ class _Match:
 
     def __init__(self, template: Any, chosen: dict[str, Any], X: Any, y: Any, call: _Call):
         self.template, self.chosen, self.call = template, chosen, call
-        found = GROUNDS.get(template.question, row_ground)
-        self.ground = found(template, X, y, groups=call.groups, order=call.order, test=call.test)
+        stand = GROUNDS.get(template.question, row_ground)
+        self.ground = stand(template, X, y, groups=call.groups, order=call.order, test=call.test)
         self.asked = template._asked()
         self.results: dict[str, Result] = {}
         self.answers: dict[str, Array] = {}
