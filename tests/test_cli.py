@@ -518,6 +518,43 @@ def test_a_report_on_a_public_set_looks_at_its_test_part(run: Run, tmp_path: Pat
     assert "on 16,281 rows of adult" in (tmp_path / "a" / "report.html").read_text()
 
 
+def test_words_near_to_a_word_a_map_and_the_page(run: Run, tmp_path: Path) -> None:
+    Path("texts.txt").write_text(
+        "the cat sat on the mat\nthe dog sat on the rug\n我喜歡吃蘋果\n" * 20, encoding="utf-8"
+    )
+    Path("pairs.tsv").write_text("cat\tdog\t8\ncat\trug\t1\nmat\trug\t7\n")
+    quick = ["--family.width", "8", "--recipe.epochs", "1"]
+    done = run("fit", "word-embedder", "texts.txt", "--out", "w", "--report", *quick)
+    assert done.code == 0
+    assert "report in w/report.html" in done.err
+    page = Path("w/report.html").read_text(encoding="utf-8")
+    assert "words of texts.txt" in page
+    assert "蘋果</text>" in page
+    assert run("verify", "w").code == 0
+    done = run("similar", "w", "cat", "--topn", "2", "--map", "cat.svg")
+    assert (done.code, len(done.out.splitlines()), done.err) == (0, 2, "map in cat.svg\n")
+    done = run("similar", "w", "--map", "all.svg")
+    assert (done.code, done.out, done.err) == (0, "", "map in all.svg\n")
+    assert ">蘋果</text>" in Path("all.svg").read_text(encoding="utf-8")
+    assert run("evaluate", "w", "pairs.tsv", "--report").code == 0
+    assert "of 3 pairs whose words are known" in Path("w/report.html").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ("", "decet similar needs a WORD, or --map FILE for a map of the frequent ones."),
+        ("--map a.gif", "a map of words is a picture, .svg, .png. Received: 'a.gif'."),
+        ("cta --map a.svg", "the word 'cta' is not known. Did you mean 'cat'?"),
+    ],
+)
+def test_words_and_maps_that_cannot_be(run: Run, tmp_path: Path, line: str, told: str) -> None:
+    Path("texts.txt").write_text("the cat sat on the mat\n" * 9)
+    assert run("fit", "word-embedder", "texts.txt", "--out", "w", "--recipe.epochs", "1").code == 0
+    done = run("similar", "w", *line.split())
+    assert (done.code, done.out, done.err) == (2, "", f"decet: {told}\n")
+
+
 def test_evaluate_prints_a_table_or_one_object(run: Run) -> None:
     warned = "warning: the model was trained on {}, so these figures are better than on new rows.\n"
     trained_on = json.loads(Path("m", "model.json").read_text())["provenance"]["data"]
@@ -742,14 +779,6 @@ def test_similar_words_stand_under_one_another(words: Run) -> None:
         ),
         ("fit word-embedder wordtests", "no such path or public set: 'wordtests'. Did you mean 'word-tests'?"),
         ("fit word-embedder sentence.txt", "there is no file 'sentence.txt' of texts. Did you mean 'sentences.txt'?"),
-        (
-            "compare word-embedder sentences.txt",
-            "decet compare holds answers against known ones, and word-embedder gives",
-        ),
-        (
-            "evaluate w pairs.tsv --report",
-            "a page holds a model's answers against known ones, and a WordEmbedder gives",
-        ),
     ],
 )
 def test_what_vectors_cannot_do_is_told(words: Run, line: str, sentence: str) -> None:

@@ -154,6 +154,18 @@ def test_what_cannot_work_is_one_sentence(line: str, message: str, capsys: pytes
     assert shown.out == ""
 
 
+def test_vectors_that_nothing_judges_are_refused(
+    tmp_path: Path, data_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "c"
+    assert cli.main(["compare", "word-embedder", "chnsenticorp", "--budget", "3m", "--out", str(out)]) == 2
+    assert capsys.readouterr().err == (
+        "decet: there is nothing to score vectors of chnsenticorp by: of the 353 pairs of the word tests, which are "
+        "English, it has 0, and 20 are needed. Give a file of pairs of its language as the target.\n"
+    )
+    assert not out.exists()
+
+
 def test_help(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["compare", "--help"]) == 0
     shown = capsys.readouterr().out

@@ -33,6 +33,7 @@ _HOMES = {
     "Recipe": "decet.training.recipe",
     "compare": "decet.referee.compare",
     "load": "decet.estimators.saved",
+    "map_words": "decet.pages.wordmap",
     "report": "decet.pages.page",
     "verify": "decet.estimators.saved",
     "BadInput": "decet.errors",
@@ -60,6 +61,7 @@ if TYPE_CHECKING:
     from decet.families.resnet import ResNet
     from decet.families.word2vec import Word2Vec
     from decet.pages.page import report
+    from decet.pages.wordmap import map_words
     from decet.referee.compare import compare
     from decet.training.recipe import Recipe
 
@@ -83,6 +85,7 @@ __all__ = [
     "WordEmbedder",
     "compare",
     "load",
+    "map_words",
     "report",
     "verify",
 ]

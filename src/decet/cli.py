@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 SPLITS = ("train", "validation", "test")
 SHOWN = 60  # columns of a table that `show` lists
+AROUND = 100  # words near to those asked for that `similar --map` draws
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -305,24 +306,38 @@ def _metrics_table(metrics: Mapping[str, float | None]) -> str:
 
 def _similar(arguments: list[str]) -> int:
     parser = flags.Arguments("similar", VERBS["similar"][2], "MODEL")
-    parser.add_argument("WORD", nargs="+", help="a word; of several, what is near to them together")
+    parser.add_argument("WORD", nargs="*", help="a word; of several, what is near to them together")
     parser.add_argument(
         "--minus", nargs="+", default=[], metavar="WORD", help="words to go away from: king - man + woman"
     )
     parser.add_argument("--topn", type=int, default=10, metavar="N", help="how many words (10)")
+    parser.add_argument("--map", metavar="FILE", help="draw a map, .svg or .png: of WORD and what is near, or of all")
     parser.add_argument("--json", action="store_true", help="print one JSON object a word")
     said = parser.read(arguments)
+    if not said.WORD and said.map is None:
+        raise BadInput("decet similar needs a WORD, or --map FILE for a map of the frequent ones.")
     from decet.estimators.saved import load
 
     model: Any = load(said.MODEL)
     if not hasattr(model, "most_similar"):
         raise BadInput(f"{said.MODEL} holds a {type(model).__name__}, which has no vectors of words.")
+    if said.map is not None:
+        _say(f"map in {_map(model, said)}")
+    if not said.WORD:
+        return 0
     found = model.most_similar(said.WORD, said.minus, said.topn)
     if said.json:
         sys.stdout.writelines(writers.line({"word": word, "cosine": round(cosine, 6)}) for word, cosine in found)
     else:
         print("\n".join(_aligned([(word, f"{cosine:.3f}") for word, cosine in found])))
     return 0
+
+
+def _map(model: Any, said: argparse.Namespace) -> Path:
+    from decet.pages.wordmap import map_words
+
+    around = [word for word, _ in model.most_similar(said.WORD, said.minus, AROUND)] if said.WORD else []
+    return map_words(model, said.map, [*said.WORD, *around] or None)
 
 
 # ------------------------------------------------------------------------------------------------------ verify, show
@@ -479,7 +494,7 @@ VERBS: dict[str, tuple[Callable[[list[str]], int], str, str]] = {
     "compare": (comparing.compare, "ESTIMATOR DATA", "which family is best, how surely, and is a network needed?"),
     "predict": (_predict, "MODEL [DATA]", "answer rows: one JSON line each, or a CSV or Parquet file"),
     "evaluate": (_evaluate, "MODEL DATA", "every metric on rows whose answers are known"),
-    "similar": (_similar, "MODEL WORD ...", "the nearest words to a word, by their vectors"),
+    "similar": (_similar, "MODEL WORD ...", "the nearest words to a word, by their vectors; a map of words"),
     "verify": (_verify, "MODEL", "check the files of a model and replay its golden rows"),
     "show": (_show, "MODEL", "layers, parameters, settings, figures, columns, provenance"),
     "cells": (_cells, "", "the map: which family can answer which question"),

@@ -41,9 +41,6 @@ def compare(arguments: list[str]) -> int:
     tokens, said = flags.taken(list(arguments), "--families")
     _refuse(tokens)
     wanted = flags.read(tokens, "compare")
-    if not hasattr(wanted.estimator, "scored"):
-        name = flags.kebab(type(wanted.estimator))
-        raise BadInput(f"decet compare holds answers against known ones, and {name} gives none. Fit it, then evaluate.")
     wanted.estimator.family = None
     names = [name.strip() for part in said for name in part.split(",") if name.strip()]
     families = [flags.family_named(type(wanted.estimator), name) for name in names] or None

@@ -545,7 +545,7 @@ def test_what_joins_is_said(small: WordEmbedder, tmp_path: Path) -> None:
 # ----------------------------------------------------------------------------- vectors first, then a classifier
 
 
-GOOD, BAD = (
+CLEAN, DIRTY = (
     ["clean", "lovely", "quiet", "friendly", "bright", "warm"],
     ["dirty", "noisy", "rude", "cold", "dark", "broken"],
 )
@@ -556,7 +556,7 @@ def reviews(count: int = 120) -> tuple[list[str], list[str]]:
     rng = np.random.default_rng(0)
     texts, labels = [], []
     for i in range(count):
-        words, label = (GOOD, "good") if i % 2 else (BAD, "bad")
+        words, label = (CLEAN, "good") if i % 2 else (DIRTY, "bad")
         parts = [f"the {rng.choice(PLACES)} was {rng.choice(words)}" for _ in range(3)]
         texts.append(" and ".join(parts))
         labels.append(label)

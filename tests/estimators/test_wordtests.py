@@ -9,7 +9,7 @@ import pytest
 
 from decet.data import datasets
 from decet.errors import BadInput
-from decet.estimators.wordtests import TESTS, evaluated
+from decet.estimators.wordtests import TESTS, evaluated, holds_tests, read_tests
 from decet.tasks.embed import WordVectors, read_analogies, read_wordsim
 
 WORDS = ["man", "woman", "king", "queen", "slow", "slowly"]
@@ -92,3 +92,39 @@ def test_the_public_set_is_both(data_folder: Path) -> None:
     assert (found["semantic"] or 0) < 0.05
     assert set(sections) < set(found)
     assert evaluated(WordVectors(words, rows), datasets.load(TESTS)) == found
+
+
+def test_items_are_pairs_then_questions_of_known_words(vectors: WordVectors, tmp_path: Path) -> None:
+    (tmp_path / "questions.txt").write_text(QUESTIONS)
+    (tmp_path / "pairs.tsv").write_text("man\tking\t8\nhot\tcold\t5\nman\tqueen\t1\n")
+    items = read_tests(tmp_path / "questions.txt")
+    assert (items.shape, items.pairs) == ((4,), 0)
+    assert items.target.tolist() == [[1, 1], [1, 1], [2, 1], [2, 1]]
+    known = items.known_to(set(vectors.words))
+    assert known.words[-1] == ("man", "king", "slow", "slowly")
+    assert known.asked(vectors).tolist() == [1.0, 0.0, 1.0]
+    pairs = read_tests(tmp_path / "pairs.tsv")
+    assert pairs.target.tolist() == [[0, 8], [0, 5], [0, 1]]
+    known = pairs.known_to(set(vectors.words))
+    assert known.words == [("man", "king"), ("man", "queen")]
+    assert known.asked(vectors) == pytest.approx([0.5**0.5, 0.0])
+    assert known.take(np.array([1])).words == [("man", "queen")]
+
+
+def test_what_holds_tests_and_what_is_a_text(tmp_path: Path) -> None:
+    (tmp_path / "questions.txt").write_text(QUESTIONS)
+    (tmp_path / "pairs.tsv").write_text("man\tking\t8\n")
+    (tmp_path / "text.txt").write_text("a man and a king\n")
+    (tmp_path / "empty.txt").write_text("")
+    (tmp_path / "bytes.bin").write_bytes(b"\xff\xfe\x00")
+    assert all(holds_tests(X) for X in (TESTS, tmp_path / "questions.txt", str(tmp_path / "pairs.tsv")))
+    for name in ("text.txt", "empty.txt", "bytes.bin", "nowhere.txt"):
+        assert not holds_tests(tmp_path / name)
+    assert not any(holds_tests(X) for X in ("corpus-en", "a man", ["a man"], None, tmp_path))
+
+
+def test_the_public_set_as_items(data_folder: Path) -> None:
+    items = read_tests(datasets.load(TESTS))
+    assert holds_tests(datasets.load(TESTS))
+    assert (items.pairs, len(items.words)) == (353, 353 + 19_544)
+    assert np.bincount(items.target[:, 0].astype(int)).tolist() == [353, 8_869, 10_675]

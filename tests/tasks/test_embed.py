@@ -11,7 +11,7 @@ from scipy.stats import spearmanr
 from decet.errors import BadInput
 from decet.nn import nearest
 from decet.tasks import embed
-from decet.tasks.embed import WordVectors, read_analogies, read_wordsim, text_of
+from decet.tasks.embed import Embed, WordVectors, read_analogies, read_wordsim, text_of
 
 ANGLES = {"north": 90, "east": 0, "west": 180, "south": -90, "noon": 80, "night": -80}  # degrees
 LENGTHS = [1, 2, 3, 4, 5, 6]  # which no answer depends on
@@ -255,3 +255,34 @@ def test_files_that_are_no_text(tmp_path: Path) -> None:
         text_of(tmp_path / "q.bin")
     with pytest.raises(BadInput, match=r"^'.*nowhere' cannot be read \(No such file or directory\)\.$"):
         text_of(tmp_path / "nowhere")
+
+
+# --------------------------------------------------------------------------------------------- items that judge
+
+
+def test_figures_of_items() -> None:
+    """Three pairs, ranked 1, 2, 3 by people and 1, 3, 2 by the vectors; questions 2 of 3 and none."""
+    target = np.array([[0, 1.0], [0, 5.0], [0, 9.0], [1, 1], [1, 1], [1, 1]])
+    answers = np.array([0.1, 0.8, 0.3, 1, 0, 1])
+    assert Embed().metrics(answers, target, None) == {
+        "wordsim": pytest.approx(0.5),
+        "semantic": pytest.approx(2 / 3),
+        "syntactic": None,
+    }
+    assert Embed().metrics(np.ones(6), target, None)["wordsim"] is None  # all alike
+    assert Embed().metrics(answers[3:], target[3:], None)["wordsim"] is None
+
+
+def test_sums_over_pairs_give_spearmans_correlation() -> None:
+    rng = np.random.default_rng(0)
+    marks, cosines = rng.integers(0, 10, 200) / 2, rng.normal(size=200).round(1)  # with ties
+    target = np.stack([np.zeros(200), marks], 1)
+    items = Embed().items(cosines, target, None)
+    assert Embed().of_items(items.sum(0)) == pytest.approx(spearmanr(cosines, marks).statistic)
+    many = Embed().of_items(np.stack([items.sum(0), items[:1].sum(0)]))
+    assert many.shape == (2,)
+    assert np.isnan(many[1])
+
+
+def test_no_questions_have_no_answers() -> None:
+    assert circle().right([]).shape == (0,)

@@ -261,10 +261,12 @@ def _told_few(name: str, counts: Array, min_count: int) -> str:
     """How many words are left at which count."""
     if len(counts) == 1:
         return f"there is one word only in {name}, {int(counts[0]):,} times, and nothing to learn it from."
+    if min_count == 1:
+        return f"{name} holds {len(counts):,} words, too few to learn from. Give more text."
     at = sorted({1, 2, 3, 4, 5, min_count // 2} & set(range(1, min_count)), reverse=True)
     told = listed(f"{int((counts >= c).sum()):,} at {c}" for c in at)
     return (
         f"{int((counts >= min_count).sum())} of the {len(counts):,} different words of {name} stand there {min_count} "
-        f"times (min_count), and two are needed; left would be {told}. Say --inputs.min-count {at[-1]}, or give more "
+        f"times (min_count), and two are needed; left would be {told}. Say --inputs.min_count {at[-1]}, or give more "
         "text."
     )

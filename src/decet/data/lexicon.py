@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from decet.contracts import TokenSpec
+from decet.data.corpus import JOIN
 from decet.data.texts import Texts
 from decet.errors import BadInput, listed
 
@@ -29,7 +30,7 @@ class Lexicon:
     """Turns words into the numbers of their rows. Made from a corpus, or by `restore`.
 
     spec      TokenSpec: how many words there are
-    words     by number, most frequent first
+    words     by number, most frequent first; those that joined later stand after them
     counts    of each in the corpus
     grams     shortest and longest n-gram, or () where words are their own rows
     buckets   rows that n-grams share, after those of the words
@@ -76,6 +77,20 @@ class Lexicon:
         begins = np.cumsum([0, *map(len, each)])
         return begins, np.fromiter((row for rows in each for row in rows), np.int32, int(begins[-1]))
 
+    def joined(self, words: Sequence[str]) -> list[str]:
+        """Words of a text, those that are a phrase here as the one word that training made of them."""
+        for _ in range(self.texts.phrases):
+            found, last = list[str](), False
+            for word in words:
+                pair = f"{found[-1]}{JOIN}{word}" if found and not last else ""
+                last = pair in self.numbers
+                if last:
+                    found[-1] = pair
+                else:
+                    found.append(word)
+            words = found
+        return list(words)
+
     # ------------------------------------------------------------------------------------------------- encode
 
     def encode(self, words: Sequence[str]) -> tuple[Tensor, Tensor]:
@@ -113,14 +128,14 @@ class Lexicon:
             "read": self.read,
             "warnings": self.warnings,
         }
-        text = "\n".join(self.words).encode("utf-8")
+        text = "\n".join(self.words).encode("utf-8", "surrogatepass")
         return state, {"words": np.frombuffer(text, np.uint8).copy(), "counts": self.counts}
 
     @classmethod
     def restore(cls, state: Mapping[str, Any], arrays: Mapping[str, Any]) -> Lexicon:
         """The lexicon whose `state` this is."""
         try:
-            words = np.asarray(arrays["words"], np.uint8).tobytes().decode("utf-8").split("\n")
+            words = np.asarray(arrays["words"], np.uint8).tobytes().decode("utf-8", "surrogatepass").split("\n")
             counts = np.asarray(arrays["counts"], np.int64)
             if counts.shape != (len(words),) or len(set(words)) < len(words) or (counts < 0).any():
                 raise ValueError("words and counts do not agree")

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from functools import partial
 from typing import Any, ClassVar
 
 from decet.contracts import ImageSpec, TableSpec, TokenSpec
@@ -161,16 +162,22 @@ _SMOOTH = Classify(label_smoothing=0.1)
 
 
 def _word2vec_of_texts(spec: TokenSpec, rows: int, budget: float | None) -> Advice:
-    """Vectors learned from the texts first, then moved on by an answer that is linear in their mean (1607.01759)."""
+    """Vectors learned from the texts first, then moved on by an answer that is linear in their mean (1607.01759).
+
+    Where a pass has few steps, each is larger.
+    """
+    rate = min(4e-3, 5e-4 + 1e-3 * math.sqrt(6_400 / max(rows, 1)))
     family = Word2Vec(smoothing=1e-2, word_dropout=0.3, dropout=0.5)
-    return Advice(family, Recipe(epochs=20, batch=64, lr=1e-3, average=0.99), _SMOOTH)
+    return Advice(family, Recipe(epochs=20, batch=64, lr=rate, average=0.99), _SMOOTH)
 
 
 def _word2vec_on_texts(spec: TokenSpec, rows: int, budget: float | None) -> Advice:
     """As word2vec.c: five passes; more over few words (rows), of which none is left out however frequent it is."""
     epochs = max(5, min(500, round(20_000_000 / max(rows, 1))))
-    recipe = Recipe(epochs=epochs, lr=0.025, schedule="one-cycle", warmup=0.0, patience=0)
-    return Advice(Word2Vec(sample=0.0 if rows < LITTLE else 1e-3), recipe)
+    return Advice(Word2Vec(sample=0.0 if rows < LITTLE else 1e-3), replace(_VECTORS, epochs=epochs))
+
+
+_VECTORS = Recipe(lr=0.025, schedule="one-cycle", warmup=0.0, patience=0)  # the rate falls from the first word on
 
 
 class TableClassifier(Classifies):
@@ -285,7 +292,7 @@ class TextClassifier(Classifies):
     reader = TextReader()
     row: ClassVar[tuple[Cell, ...]] = (
         Cell(CNN, _cnn_on_texts),
-        Cell(Word2Vec, _word2vec_of_texts, vectors_first),
+        Cell(Word2Vec, _word2vec_of_texts, partial(vectors_first, recipe=_VECTORS)),
         Cell(ResNet, _resnet_on_texts),
         Cell(DNN, _dnn_on_texts),
     )

@@ -24,10 +24,11 @@ from decet.data.passages import Passages, lines_of, passages_of
 from decet.data.texts import Texts
 from decet.data.tokens import FIRST
 from decet.data.vectors import write_vectors
+from decet.data.words import END
 from decet.errors import BadInput, Unsupported, listed
 from decet.estimators.base import Array, Estimator
 from decet.estimators.fitting import Call, loaded, ready
-from decet.estimators.reading import DataWarning, TextReader, check_there
+from decet.estimators.reading import DataWarning, Given, TextReader, check_there
 from decet.families.word2vec import LANES, Mean
 from decet.nn.stems import TokenStem
 from decet.settings import joined
@@ -48,8 +49,8 @@ class Sentences(Source):
 
     def __init__(self, corpus: Corpus, words: int = STEP) -> None:
         self.corpus = corpus
-        marks = np.arange(words, len(corpus) + words, words)
-        cuts = np.searchsorted(corpus.offsets, np.minimum(marks, len(corpus)))
+        marks = np.linspace(0, len(corpus), -(-len(corpus) // words) + 1)[1:]  # of one size, so that means are means
+        cuts = np.searchsorted(corpus.offsets, marks)
         self.cuts = np.unique(np.concatenate([[0], cuts]))
         self.steps = len(self.cuts) - 1
 
@@ -71,6 +72,7 @@ class Embeds(Estimator):
     kind = Texts
     reader = TextReader()
     question = Embed
+    scored = "wordsim"
 
     def fit(  # type: ignore[override]
         self,
@@ -127,7 +129,8 @@ class Embeds(Estimator):
     def transform(self, X: Any) -> Array:
         """One vector a text (n, D): the weighted mean of its words' (smooth inverse frequency)."""
         self._check_fitted()
-        return np.stack([self.text_vector(text) for text in self._texts(X)])
+        found = [self.text_vector(text) for text in self._texts(X)]
+        return np.array(found, np.float32).reshape(len(found), self.learner_.width)
 
     predict = transform
 
@@ -149,6 +152,10 @@ class Embeds(Estimator):
         for text in self._texts(X):
             vector = [round(number, 6) for number in self.text_vector(text).tolist()]
             yield {"keywords": [word for word, _ in self.keywords(text)], "vector": vector}
+
+    def _given(self, X: Any, y: Any, *, reset: bool) -> Given:
+        """The corpus that texts are, read whole: its words numbered, the rare ones left out."""
+        return X if isinstance(X, Given) else _read(X, self.inputs if self.inputs is not None else Texts())
 
     # ------------------------------------------------------------------------------------------------- words
 
@@ -200,7 +207,7 @@ class Embeds(Estimator):
 
     def keywords(self, text: str, topn: int = 5) -> list[tuple[str, float]]:
         """The words of a text that say most of what it is about."""
-        return self.vectors_.keywords(self._words(text), topn)
+        return self.vectors_.keywords(self._words(text), topn, self.family_.smoothing or 0.0)
 
     def _read(self, word: str) -> str:
         """A word as texts are read: in lower case, if they are."""
@@ -215,7 +222,8 @@ class Embeds(Estimator):
         return [self._read(word) for word in words]
 
     def _words(self, text: str) -> list[str]:
-        return [word for word in self.codec_.texts.cut()(text) if word != "\n"]
+        words = [word for word in self.codec_.texts.cut()(text) if word != END]
+        return self.codec_.joined(words)
 
     def export(self, path: str | Path) -> None:
         """Write the words' vectors as word2vec text (.txt, .vec), word2vec binary (.bin), each also .gz, or
@@ -243,15 +251,21 @@ class Embeds(Estimator):
         return len(stems)
 
     def _texts(self, X: Any) -> list[str]:
-        texts: list[str] = self._given(X, None, reset=False).rows.texts
+        texts: list[str] = self.reader.given(self, X, None, False).rows.texts
         return texts
 
     def _network(self) -> Any:
+        lexicon, family = self.codec_, self.family_
+        if lexicon.grams != tuple(family.subwords or ()) or (lexicon.grams and lexicon.buckets != family.buckets):
+            raise BadInput("the stored words and the family's settings do not agree on subwords.")
         return self.family_.embedder(self.codec_.counts, self.codec_.rows())
 
 
-def vectors_first(learner: Learner, inputs: tuple[Any, ...], rows: Array) -> Stage | None:
-    """The stage that learns a text classifier's vectors from the training texts, without their answers."""
+def vectors_first(learner: Learner, inputs: tuple[Any, ...], rows: Array, recipe: Recipe) -> Stage | None:
+    """The stage that learns a text classifier's vectors from the training texts, without their answers.
+
+    recipe: of the vectors; without epochs as many as make up `READ` words, from 5 to 50.
+    """
     body = learner.body
     assert isinstance(body, Mean)
     tokens = inputs[0][torch.as_tensor(rows)].numpy()  # (N, T)
@@ -262,12 +276,12 @@ def vectors_first(learner: Learner, inputs: tuple[Any, ...], rows: Array) -> Sta
     if len(ids) < 2:
         return None
     corpus = Corpus(ids, offsets, [], body.counts, len(ids), 0, [])
-    epochs = max(5, min(50, round(READ / len(ids))))
-    recipe = Recipe(epochs=epochs, lr=0.025, schedule="one-cycle", warmup=0.0, patience=0)
+    said = joined(recipe, Recipe(epochs=max(5, min(50, round(READ / len(ids))))))
+    recipe = joined(said, replace(FALLBACK, epochs=None))
     return Stage(
         body.embedder(),
         Sentences(corpus),
-        joined(recipe, replace(FALLBACK, epochs=None)),
+        recipe,
         name="vectors",
         guarded=False,
     )
@@ -288,10 +302,12 @@ class _Learning:
         before = self._before()
         if self.estimator.inputs is None and before is not None:
             self.inputs = before.codec_.texts
-        passages = _passages(X, self.inputs)
-        corpus = self._corpus(passages, 0 if before is None else before.codec_.read)
+        given = X if isinstance(X, Given) else _read(X, self.inputs)
+        corpus: Corpus = given.rows
+        self._tell(corpus, 0 if before is None else before.codec_.read)
         lexicon = self._lexicon(corpus, before)
-        recipe, learner = self._learner(lexicon, len(corpus), before)
+        seen = 0 if before is None else int(before.codec_.counts.sum())
+        recipe, learner = self._learner(lexicon, len(corpus) + seen, before)
         source = Sentences(corpus)
         left = None
         if self.call.budget is not None:
@@ -307,7 +323,7 @@ class _Learning:
             on_epoch=self.call.on_epoch,
             show=self.call.show,
         )
-        self._keep(learner, lexicon, corpus, recipe, outcome, passages.name)
+        self._keep(learner, lexicon, corpus, recipe, outcome, given.source)
         if self.call.out is not None:
             self.estimator.save(self.call.out)
             if not outcome.interrupted:
@@ -322,30 +338,15 @@ class _Learning:
             raise BadInput(f"{self.call.start} holds a {type(before).__name__}, from which words cannot go on.")
         return before
 
-    def _corpus(self, passages: Passages, read: int) -> Corpus:
-        """The texts by number. read: words that the model to go on from has read."""
-        said = self.inputs
-        if said.in_pieces:
-            raise Unsupported(
-                "vectors are learned of words or characters, not of pieces. Leave unit and tokenizer out."
-            )
-        found = read_corpus(
-            passages,
-            said.cut(),
-            min_count=said.min_count,
-            max_size=said.max_size,
-            phrases=said.phrases,
-            threshold=said.threshold,
-            name=passages.name,
-        )
-        self._note(*passages.findings, *found.findings)
-        read += found.read
+    def _tell(self, corpus: Corpus, read: int) -> None:
+        """Note what reading found. read: words that the model to go on from has read."""
+        self._note(*corpus.findings)
+        read += corpus.read
         if read < LITTLE:
             self._note(
                 f"{read:,} words teach little: nearness in meaning shows from some millions on, and the nearest words "
                 "here are hardly more than words of the same sentences."
             )
-        return found
 
     def _note(self, *sentences: str) -> None:
         for sentence in sentences:
@@ -419,6 +420,7 @@ class _Learning:
             "rows": len(corpus.offsets) - 1,
             "words": corpus.read,
             "kept": len(corpus),
+            "types": corpus.types,
             "validation": UNJUDGED,
             "best_epoch": None,
             "budget": self.call.budget,
@@ -429,27 +431,45 @@ class _Learning:
             warnings.warn("training was interrupted; the vectors so far are kept.", DataWarning, stacklevel=4)
 
 
-def _passages(X: Any, inputs: Texts) -> Passages:
-    """Texts from whatever a user may pass, a public set by its name."""
+def _read(X: Any, inputs: Texts) -> Given:
+    """A corpus from whatever a user may pass as texts, a public set by its name."""
+    if inputs.in_pieces:
+        raise Unsupported("vectors are learned of words or characters, not of pieces. Leave unit and tokenizer out.")
+    passages, name = _passages(X, inputs)
+    found = read_corpus(
+        passages,
+        inputs.cut(),
+        min_count=inputs.min_count,
+        max_size=inputs.max_size,
+        phrases=inputs.phrases,
+        threshold=inputs.threshold,
+        name=name,
+    )
+    found.findings[:0] = passages.findings
+    return Given(found, None, name)
+
+
+def _passages(X: Any, inputs: Texts) -> tuple[Passages, str]:
+    """Texts that can be read again and again, and what they are called."""
     from decet.data import datasets
 
     if isinstance(X, str) and datasets.means_set(X):
         X = datasets.load(X)
+    name = X.name if isinstance(X, datasets.Loaded) else None
     if isinstance(X, datasets.Loaded):
         if not isinstance(X.X, (Passages, Documents)):
             raise BadInput(f"the public set {X.name!r} holds {datasets.find(X.name).kind}, not texts.")
-        found = passages_of(X.X.texts if isinstance(X.X, Documents) else X.X)
-        found.name = X.name
-        return found
-    if isinstance(X, str) and X == "-":
-        return lines_of(sys.stdin.buffer, inputs.encoding)
-    if isinstance(X, str) and not near(Path(X)):
+        X = X.X
+    elif isinstance(X, str) and X == "-":
+        return lines_of(sys.stdin.buffer, inputs.encoding), "-"
+    elif isinstance(X, str) and not near(Path(X)):
         check_there(X)
-    return passages_of(X.texts if isinstance(X, Documents) else X, inputs.column, inputs.encoding)
+    found = passages_of(X.texts if isinstance(X, Documents) else X, inputs.column, inputs.encoding)
+    return found, name or found.name
 
 
 def _digest(corpus: Corpus) -> str:
-    digest = hashlib.sha256("\n".join(corpus.words).encode())
+    digest = hashlib.sha256("\n".join(corpus.words).encode("utf-8", "surrogatepass"))
     for begin in range(0, len(corpus), STEP):
         digest.update(np.ascontiguousarray(corpus.ids[begin : begin + STEP]).data)
     digest.update(np.ascontiguousarray(corpus.offsets).data)

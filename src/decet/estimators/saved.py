@@ -326,7 +326,7 @@ def card(estimator: Any) -> str:
         "",
         f"- family: {_settings(estimator.family_)}",
         f"- recipe: {recipe}",
-        f"- bits: {_promise(provenance)}",
+        f"- bits: {_promise(estimator)}",
         "",
         "## Use",
         "",
@@ -347,7 +347,12 @@ def _cell(text: str) -> str:
     return " ".join(str(text).split()).replace("|", "\\|")
 
 
-def _promise(provenance: Mapping[str, Any]) -> str:
+def _promise(estimator: Any) -> str:
+    provenance = estimator.provenance_
     if provenance["budget"] is not None:
         return "trained under a budget of wall time: another run takes another number of steps"
+    if getattr(estimator.family_, "deterministic", None) is False:
+        return (
+            "threads race while vectors are learned: another run gives other bits, unless the family is deterministic"
+        )
     return "the same data, settings, device kind and threads give the same weights, also when killed and resumed"

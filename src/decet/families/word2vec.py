@@ -20,6 +20,7 @@ Differs from the papers:
 3. As in word2vec.c, the centre is predicted from its neighbours in skip-gram too.
 
 4. The weights of positions move by a hundredth of the rate: each takes part in every window.
+5. Of smooth inverse frequency the weights are taken; the direction that all texts share is not removed.
 
 Reads tokens: texts, items, walks. Good at: vectors of words from plain text in minutes, what short texts are about.
 Weak at: word order, words of several senses (use Transformer).
@@ -110,6 +111,8 @@ class Word2Vec:
         two = isinstance(grams, (tuple, list)) and len(grams) == 2 and all(type(n) is int for n in grams)
         if grams is not None and grams != () and not (two and 1 <= grams[0] <= grams[1] <= 20):
             raise BadInput(f"subwords must be the shortest and longest n-grams, as (3, 6), or (). Received: {grams!r}.")
+        if self.positions and self.model is None:
+            object.__setattr__(self, "model", "cbow")
         if self.positions and self.model == "skip-gram":
             raise BadInput("positions are weighed in cbow only, where a window's words are averaged.")
 
@@ -117,6 +120,8 @@ class Word2Vec:
         """The mean of a text's vectors; `pooled()` gives (B, members, width or hidden)."""
         if not isinstance(spec, TokenSpec):
             raise Unsupported(f"Word2Vec reads texts. Received: {type(spec).__name__}.")
+        if self.subwords:
+            raise BadInput("texts are read by whole words: leave subwords out, or give vectors learned with them.")
         return Mean(joined(self, FALLBACK), spec, members)
 
     def embedder(self, counts: Array, grams: tuple[Array, Array] | None = None) -> Embedder:
@@ -196,7 +201,7 @@ class Embedder(Learner):
         seed = clock.key("words") << 32 | clock.key("more words")
         passage = Passage(*self.drawn.kept(ids, offsets, first, seed))
         if not len(passage.words):
-            return {"loss": 0.0}
+            return {}
         loss, pairs = step(self.tables, self.drawn, passage, seed, clock.rate, bool(self.settings.deterministic))
         return {"loss": loss / max(pairs, 1.0)}
 

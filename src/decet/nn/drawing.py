@@ -55,7 +55,7 @@ class Draws:
         self.drawn = MORE * negatives if bags else negatives
         self.below = thresholds(counts, sample)
         self.block = block_of(counts, self.below, window, negatives, exponent, self.group)
-        self.aliases = aliases(np.power(counts, exponent, dtype=np.float64)) if negatives else None
+        self.aliases = aliases(weighed(counts, exponent)) if negatives else None
         self.tree = None if negatives else huffman(counts)
 
     def kept(self, ids: Ids, offsets: Array, first: int, seed: int) -> tuple[Ids, Array, Array]:
@@ -121,12 +121,18 @@ def aliases(weights: NDArray[np.float64]) -> Bits:
     return (chance << HALF) | np.array(other, np.uint64)
 
 
+def weighed(counts: Array, exponent: float) -> NDArray[np.float64]:
+    """What negatives are drawn by (V,): count^exponent, and 0 for what never stands there."""
+    powers = np.power(np.maximum(counts, 1), exponent, dtype=np.float64)
+    return np.where(counts > 0, powers, 0.0)
+
+
 def block_of(counts: Array, below: Bits | None, window: int, negatives: int, exponent: float, group: int) -> int:
     """Centres that may be computed from the same rows, at most `BLOCK`: so many that none is expected to move more than
     `MOVES` times, for moves that know nothing of each other overshoot where words are few."""
     kept = counts * (1.0 if below is None else (below + 1.0) / 2**32)
     share = kept / kept.sum()
-    asked = np.power(np.maximum(counts, 1), exponent, dtype=np.float64)
+    asked = weighed(counts, exponent)
     times = np.maximum(share + negatives * asked / asked.sum(), (window + 1) * share).max()
     if not negatives:
         times = max(times, 1.0)  # every path begins at the root

@@ -18,7 +18,8 @@ from torch import Tensor, nn
 from decet.nn import team
 from decet.nn.drawing import BLOCK, PACE, Draws
 
-BLOCK_CUDA = 8_192
+BLOCK_CUDA = 8_192  # centres on CUDA, at most: of fewer words they would overshoot
+CENTRES = 4  # words for each of them
 DAMPED = 64.0  # moves of one row in a block, from which on they count as so many
 
 Array = NDArray[Any]
@@ -62,12 +63,12 @@ class Tables:
         pieces, starts, counts = (torch.from_numpy(x).to(words.device) for x in found)
         return pieces, starts, counts
 
-    def add(self, words: Tensor, rows: Tensor) -> None:
-        """Add rows (n, D) to the vectors of words (n,), in full to each of their subwords'."""
+    def add(self, words: Tensor, rows: Tensor, most: float) -> None:
+        """Add rows (n, D) to the vectors of words (n,), in full to each of their subwords'; `most`: see `_damped`."""
         if self.pieces is not None:
             pieces, _, counts = self.pieces_of(words)
             words, rows = pieces, torch.repeat_interleave(rows, counts, 0)
-        self.vectors.index_add_(0, words, rows)
+        self.vectors.index_add_(0, words, _damped(rows, words, len(self.vectors), most))
 
 
 @dataclass
@@ -166,7 +167,7 @@ def _aligned(size: int) -> Array:
 def plain(tables: Tables, drawn: Draws, passage: Passage, seed: int, rate: float) -> tuple[float, float]:
     """`step` by torch, block after block."""
     device = tables.vectors.device
-    size = drawn.block if device.type == "cpu" else BLOCK_CUDA
+    size = drawn.block if device.type == "cpu" else large_block(len(tables.outputs))
     loss, pairs = torch.zeros((), dtype=torch.float64, device=device), 0
     for begin in range(0, len(passage.words), size):
         centres = np.arange(begin, min(begin + size, len(passage.words)))
@@ -174,6 +175,11 @@ def plain(tables: Tables, drawn: Draws, passage: Passage, seed: int, rate: float
         more, count = _block(tables, drawn, passage, centres, around, seed, rate)
         loss, pairs = loss + more, pairs + count
     return float(loss), float(pairs)
+
+
+def large_block(words: int) -> int:
+    """Centres that may be computed from the same rows where moves are damped."""
+    return min(BLOCK_CUDA, max(BLOCK, words // CENTRES // BLOCK * BLOCK))
 
 
 def _neighbours(drawn: Draws, passage: Passage, centres: Array, seed: int) -> Array:
@@ -217,7 +223,7 @@ def _block(
         moves = PACE * (rows * each / many).sum(0)
         each = each * tables.positions
         tables.positions += moves
-    tables.add(near[real], _damped(each[real], near[real], len(tables.outputs), most))
+    tables.add(near[real], each[real], most)
     return loss, int(there.sum())
 
 

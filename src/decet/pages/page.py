@@ -5,33 +5,31 @@ Templates stand in `templates/` and only lay out; everything a user's data may c
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from decet import __version__
 from decet.contracts import LabelSpec
 from decet.data.documents import Documents
 from decet.data.images import Images
 from decet.data.texts import Texts
-from decet.errors import BadInput, Unsupported, listed
+from decet.errors import BadInput
 from decet.estimators.base import bulk_of
 from decet.pages.drawing import Cloud, cloud, curves, scale
 from decet.pages.evidence import Ask, evidence_in, telling_words
 from decet.pages.mistakes import Mistake, confusion, png, surest_mistakes
-from decet.referee.compare import target_of
+from decet.pages.rendering import environment
+from decet.pages.words import word_looks, words_page
 from decet.referee.comparison import Comparison, versions
 from decet.referee.intervals import interval, resampled
-from decet.referee.verdict import FLOOR, Result, duration_of, size_of
+from decet.referee.rows import target_of
+from decet.referee.verdict import FLOOR, Result
+from decet.tasks.embed import Embed
 from decet.training.checkpoint import write_whole
-
-if TYPE_CHECKING:
-    from jinja2 import Environment
 
 Array = NDArray[Any]
 MOST_CLASSES = 8  # of which texts and telling words are shown
@@ -56,6 +54,7 @@ def report(model: Any, X: Any = None, y: Any = None, *, out: str | Path = "repor
 
     model: an estimator or a model folder. X, y: rows whose answers are known, as `evaluate` takes them: then the page
     has figures with intervals, mistakes, and for texts what the model goes by; without them what training found.
+    Of a WordEmbedder X is "word-tests", a file of such, or texts whose keywords are shown.
     out: where the page goes. command: how it was asked for.
     """
     if isinstance(model, (str, Path)):
@@ -63,14 +62,11 @@ def report(model: Any, X: Any = None, y: Any = None, *, out: str | Path = "repor
 
         model = load(model)
     model._check_fitted()
-    if model.answer_ is None:
-        raise Unsupported(
-            f"a page holds a model's answers against known ones, and a {type(model).__name__} gives none."
-        )
     path = Path(out)
     if path.is_dir():
         path = path / "report.html"
-    write_whole(path, model_page(model, X, y, command).encode("utf-8", "backslashreplace"), "the report ")
+    page = PAGES.get(model.question, model_page)
+    write_whole(path, page(model, X, y, command).encode("utf-8", "backslashreplace"), "the report ")
     return path
 
 
@@ -84,7 +80,7 @@ def comparison_page(found: Comparison) -> str:
     line = scale([*ends, *(value for value in floors if min(ends, default=0.0) - value <= BELOW * spread)], most=6)
     best = found.best_family
     return (
-        _environment()
+        environment()
         .get_template("comparison.html")
         .render(
             title=f"{found.estimator} on {found.data or 'the data given'}",
@@ -117,7 +113,7 @@ def model_page(model: Any, X: Any, y: Any, command: str = "") -> str:
         on = f"{len(target):,} rows of {given.source or 'the data given'}"
         looks = _looks(model, given.rows, target, answers, lambda texts: model.predict_proba(list(texts)))
     return (
-        _environment()
+        environment()
         .get_template("model.html")
         .render(
             title=f"{type(model).__name__} with {type(model.family_).__name__}",
@@ -163,6 +159,8 @@ def _looks_of_best(found: Comparison, best: Result) -> dict[str, Any] | None:
     judged = found.judged
     if judged is None or best.name not in judged.answers:
         return None
+    if found.model.question in LOOKS:
+        return LOOKS[found.model.question](found.model)
     contender = judged.contenders[best.name]
     rows, answers = judged.test.rows, judged.answers[best.name]
     return _looks(found.model, rows, judged.target, answers, lambda texts: contender.answers(Documents(texts)))
@@ -236,29 +234,5 @@ def _cut(pieces: list[tuple[str, float]]) -> tuple[list[tuple[str, float]], bool
     return kept, False
 
 
-# --------------------------------------------------------------------------------------------------------- templates
-
-
-@cache
-def _environment() -> Environment:
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    made = Environment(
-        loader=PackageLoader("decet.pages"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    made.filters |= {"duration": duration_of, "megabytes": size_of, "short": _short, "listed": listed}
-    made.globals |= {"version": __version__}
-    return made
-
-
-def _short(value: Any) -> str:
-    """A number for people: four digits, thousands apart; anything else as it is."""
-    if value is None:
-        return "undefined"
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        return str(value)
-    return f"{value:,}" if isinstance(value, int) else f"{value:.4g}"
+PAGES: dict[type, Callable[..., str]] = {Embed: words_page}  # of questions that no row of answers is held against
+LOOKS: dict[type, Callable[[Any], dict[str, Any]]] = {Embed: word_looks}

@@ -23,40 +23,23 @@ from numpy.typing import NDArray
 from sklearn.base import clone
 
 from decet import artifact
-from decet.contracts import LabelSpec
-from decet.data import datasets
-from decet.data.archives import NoPart
-from decet.data.documents import read_documents
-from decet.data.images import Images
-from decet.data.pictures import read_pictures
-from decet.data.splits import split
-from decet.data.texts import Texts
 from decet.errors import BadInput, DecetError, Unsupported, check_range, listed, suggest
-from decet.estimators.answers import fit_answer
 from decet.estimators.base import Estimator
 from decet.estimators.catalog import FAMILIES
-from decet.estimators.fitting import FOLDS
 from decet.estimators.folders import COMPARISON, check_free_to_compare
-from decet.estimators.reading import DataWarning, Given
+from decet.estimators.reading import DataWarning
 from decet.referee.comparison import Comparison, Judged
-from decet.referee.contenders import (
-    Contender,
-    Network,
-    Terms,
-    answers_taken,
-    baselines,
-    latency,
-    peak_memory,
-    taken,
-)
+from decet.referee.contenders import Contender, Network, Terms, latency, peak_memory
 from decet.referee.intervals import interval, resampled
+from decet.referee.rows import Ground, row_ground
 from decet.referee.verdict import FLOOR, Result, duration_of, ranked, verdict
+from decet.referee.words import word_ground
+from decet.tasks.embed import Embed
 from decet.training.checkpoint import read_tree, write_tree
 from decet.training.progress import Part, Quiet, Show
 
 Array = NDArray[Any]
 TEST = 0.2  # share of the rows that are set aside, where there is no official test
-FEWEST = 20  # rows below which none can be
 LEAST = 2.0  # seconds of a budget for each contender
 OWN, FITTING = 0.95, 0.9  # share of the budget that is given out, and of a share that its fit may take
 ANSWERS = "answers.safetensors"  # what contenders said so far, beside an unfinished comparison
@@ -98,7 +81,8 @@ def compare(
     """Fit every family of an estimator's row, and baselines that need no network, on the same rows, and judge them.
 
     estimator: its class, or an instance whose settings all share (question, recipe, inputs; no family).
-    X, y, groups, order: as `Estimator.fit` takes them; rows of one group, and copies, stay on one side.
+    X, y, groups, order: as `Estimator.fit` takes them; rows of one group, and copies, stay on one side. Of vectors of
+        words y is a file of word tests; None: the public set "word-tests", which is English.
     families: which of the row: names, classes or settings (`["CNN", ResNet(depth=18)]`); None = all.
     budget: seconds for the whole call, in equal shares, baselines included; None = each as long as its cell says.
     test: share of the rows set aside, where X has no official test part. seed: of every random draw (0).
@@ -189,9 +173,8 @@ class _Match:
 
     def __init__(self, template: Any, chosen: dict[str, Any], X: Any, y: Any, call: _Call):
         self.template, self.chosen, self.call = template, chosen, call
-        self.given = template._given(X, y, reset=True)
-        template.target_names_ = self.given.targets
-        self.official = _official(template, X, y)
+        stand = GROUNDS.get(template.question, row_ground)
+        self.ground = stand(template, X, y, groups=call.groups, order=call.order, test=call.test)
         self.asked = template._asked()
         self.results: dict[str, Result] = {}
         self.answers: dict[str, Array] = {}
@@ -199,7 +182,6 @@ class _Match:
         self.interrupted = False
 
     def run(self) -> Comparison:
-        self._set_aside()
         contenders = self._contenders()
         _check_budget(self.call.budget, sum(c.kind != FLOOR for c in contenders))
         self.identity = self._identity()
@@ -213,72 +195,6 @@ class _Match:
             raise BadInput(f"nobody could be fitted. {first.name}: {first.error}")
         return self._judged()
 
-    # ---------------------------------------------------------------------------------------------------- rows
-
-    def _set_aside(self) -> None:
-        """Training and test rows, and the answers' codec, which knows the training answers alone."""
-        whole = fit_answer(self.asked, self.given.answers)
-        self.asked.check(whole.spec)
-        self.groups = self.order = None
-        if self.official is not None:
-            self.train, self.test, self.how = self.given, self.official, "the official test part"
-            self.groups, self.order = self._column(self.call.groups), self._column(self.call.order)
-        else:
-            self._split(whole)
-        self.answer = fit_answer(self.asked, self.train.answers)
-        self.target = target_of(self.answer, self.test.answers)
-
-    def _split(self, whole: Any) -> None:
-        count = self.given.rows.shape[0]
-        if count < FEWEST:
-            raise BadInput(f"compare needs at least {FEWEST} rows, to set some aside for the test. Received: {count}.")
-        labels = _labels(whole, self.given.answers)
-        groups, order = self._column(self.call.groups), self._column(self.call.order)
-        copies = self._copies() if groups is None and order is None else None
-        parts = split(
-            count,
-            seed=int(self.template.seed),
-            labels=labels,
-            groups=copies if groups is None else groups,
-            order=order,
-            fractions=(1.0, 0.0, 0.0),
-            test=self.call.test,
-        )
-        train, test = _with_every_class(parts.train, parts.test, labels, copies if groups is None else groups)
-        self.train, self.test = (
-            Given(
-                taken(self.given.rows, part),
-                answers_taken(self.given.answers, part),
-                self.given.source,
-                self.given.targets,
-            )
-            for part in (train, test)
-        )
-        self.groups = None if groups is None else np.asarray(groups)[train]
-        self.order = None if order is None else np.asarray(order)[train]
-        latest = "the latest " if order is not None else ""
-        kept = ", groups on one side" if groups is not None else ", copies on one side" if copies is not None else ""
-        spread = " in proportion to the classes" if labels is not None and order is None else ""
-        self.how = f"{latest}{100 * len(test) / count:.0f} % of the rows, set aside{spread}{kept}"
-
-    def _column(self, values: Any) -> Any:
-        """Values one a row: given as such, or as the name of a column."""
-        if not isinstance(values, str):
-            return values
-        table = self.given.rows if self.given.beside is None else self.given.beside
-        names = list(getattr(table, "columns", []))
-        if values not in names:
-            raise BadInput(
-                f"groups or order names the column {values!r}, which X does not have.{suggest(values, names)}"
-            )
-        return table[values].to_numpy()
-
-    def _copies(self) -> Array | None:
-        """Groups of equal rows, where there are any and enough others."""
-        inputs = self.template.inputs if self.template.inputs is not None else self.template.kind()
-        ids: Array = inputs.groups(self.given.rows)
-        return ids if 2 * FOLDS <= len(np.unique(ids)) < len(ids) else None
-
     # ---------------------------------------------------------------------------------------------- contenders
 
     def _contenders(self) -> list[Contender]:
@@ -288,8 +204,8 @@ class _Match:
             for learned in ("n_features_in_", "feature_names_in_"):  # what reading the whole told
                 if hasattr(self.template, learned):
                     setattr(estimator, learned, getattr(self.template, learned))
-            networks.append(Network(name, estimator))
-        return [*baselines(self.template, self.train, self.answer), *networks]
+            networks.append(self.ground.network(name, estimator))
+        return [*self.ground.baselines, *networks]
 
     def _fit_all(self, contenders: Sequence[Contender]) -> None:
         rivals = sum(c.kind != FLOOR for c in contenders)
@@ -321,7 +237,7 @@ class _Match:
             with peak_memory() as memory, warnings.catch_warnings(record=True) as said:
                 warnings.simplefilter("always")
                 started = time.monotonic()
-                contender.fit(self.train, terms)
+                contender.fit(self.ground.train, terms)
                 seconds = time.monotonic() - started
             result = self._asked_of(contender)
         except (DecetError, ValueError, ArithmeticError, MemoryError) as error:
@@ -340,8 +256,8 @@ class _Match:
         folder = None if self.call.out is None else self.call.out / contender.name.replace(" ", "-")
         begun = self.call.resume and folder is not None and (folder / "checkpoint").is_dir()
         return Terms(
-            groups=self.groups,
-            order=self.order,
+            groups=self.ground.groups,
+            order=self.ground.order,
             seconds=None if share is None else FITTING * share,
             out=folder,
             resume=begun,
@@ -350,15 +266,15 @@ class _Match:
         )
 
     def _asked_of(self, contender: Contender) -> Result:
-        started = time.monotonic()
-        answers = contender.answers(self.test.rows)
+        started, ground = time.monotonic(), self.ground
+        answers = contender.answers(ground.test.rows)
         seconds = time.monotonic() - started
         self.answers[contender.name] = answers
         return Result(
             contender.name,
             contender.kind,
-            metrics=self.asked.metrics(answers, self.target, self.answer.spec),
-            latency=latency(contender, self.test.rows),
+            metrics=self.asked.metrics(answers, ground.target, ground.spec),
+            latency=latency(contender, ground.test.rows),
             rate=len(answers) / max(seconds, 1e-9),
             **contender.about(),
         )
@@ -367,8 +283,8 @@ class _Match:
 
     def _judged(self) -> Comparison:
         """Scores and paired differences on the same resamples, and what follows from them."""
-        names = list(self.answers)
-        items = [self.asked.items(self.answers[name], self.target, self.answer.spec) for name in names]
+        names, ground = list(self.answers), self.ground
+        items = [self.asked.items(self.answers[name], ground.target, ground.spec) for name in names]
         values = np.array([float(self.asked.of_items(each.sum(0))) for each in items])
         scores = resampled(items, self.asked.of_items, int(self.template.seed))
         looks = np.array([self.results[name].kind != FLOOR for name in names])
@@ -382,6 +298,7 @@ class _Match:
             found.results,
             found.metric,
             found.facts["test"],
+            items=ground.items,
             timed=self.call.budget is not None,
             interrupted=self.interrupted,
         )
@@ -395,19 +312,13 @@ class _Match:
 
     def _comparison(self) -> Comparison:
         networks = [c for c in self.done.values() if isinstance(c, Network)]
-        told = [*getattr(self.given.rows, "remarks", ()), *(w for c in networks for w in c.estimator.warnings_)]
+        told = [*self.ground.remarks, *(w for c in networks for w in c.estimator.warnings_)]
         return Comparison(
             estimator=type(self.template).__name__,
-            data=self.given.source,
+            data=self.ground.train.source,
             metric=self.template.scored,
             results=ranked(list(self.results.values())),
-            facts={
-                "train": self.train.rows.shape[0],
-                "test": self.test.rows.shape[0],
-                "how": self.how,
-                "targets": list(self.given.targets),
-                "classes": _counted(self.answer, self.train.answers),
-            },
+            facts=self.ground.facts(),
             warnings=list(dict.fromkeys(told)),
             waiting=list(self.waiting),
             interrupted=self.interrupted,
@@ -416,7 +327,7 @@ class _Match:
             seconds=round(time.monotonic() - self.call.started, 2),
             command=self.call.command,
             identity=self.identity,
-            judged=Judged(self.test, self.target, self.answer, self.answers, self.done),
+            judged=Judged(self.ground.test, self.ground.target, self.answers, self.done),
         )
 
     # ------------------------------------------------------------------------------------------------- resuming
@@ -424,13 +335,13 @@ class _Match:
     def _identity(self) -> dict[str, str]:
         """What must be equal for a comparison to be gone on with."""
         said = {name: value for name, value in self.template.get_params(deep=False).items() if name != "family"}
-        parts = (self.target, np.asarray(self.train.rows.shape), np.asarray(self.test.rows.shape))
+        parts = (self.ground.target, np.asarray(self.ground.sizes))
         digest = hashlib.sha256(b"".join(np.ascontiguousarray(part).tobytes() for part in parts)).hexdigest()[:16]
         return {
             "estimator": type(self.template).__name__,
             "settings": repr(said),
             "families": repr({name: asdict(family) for name, family in self.chosen.items()}),
-            "data": f"{self.given.source} {digest}",
+            "data": f"{self.ground.train.source} {digest}",
             "budget": repr(self.call.budget),
             "test": repr(self.call.test),
         }
@@ -463,67 +374,14 @@ class _Match:
                 self.results[result.name] = result
                 self.answers[result.name] = answers[result.name].numpy()
                 if result.folder is not None:
-                    self.done[result.name] = Network.loaded(result.name, folder / result.folder)
+                    self.done[result.name] = self.ground.network.loaded(result.name, folder / result.folder)
         return None
-
-
-def target_of(answer: Any, answers: Any) -> Array:
-    """Raw answers as the metrics take them: class ids, or numbers in their units."""
-    target: Array = answer.encode(answers).numpy()
-    if isinstance(answer.spec, LabelSpec):
-        return target
-    return np.asarray(answer.decode(target), np.float64).reshape(len(target), -1)
-
-
-def _labels(answer: Any, answers: Any) -> Array | None:
-    """Class ids to spread evenly: those of a single column of labels."""
-    if not isinstance(answer.spec, LabelSpec):
-        return None
-    target = answer.encode(answers)
-    if target.is_floating_point():
-        return target.argmax(1).numpy()
-    return target[:, 0].numpy() if target.shape[1] == 1 else None
-
-
-def _with_every_class(train: Array, test: Array, labels: Array | None, groups: Any) -> tuple[Array, Array]:
-    """Move test rows whose class no training row has, with all of their groups, to training."""
-    if labels is None:
-        return train, test
-    strange = ~np.isin(labels[test], labels[train])
-    if groups is not None:
-        own = np.asarray(groups)[test]
-        strange = np.isin(own, own[strange])
-    return np.sort(np.concatenate([train, test[strange]])), test[~strange]
-
-
-def _counted(answer: Any, answers: Any) -> dict[str, int]:
-    """Rows of each class, where there is one column of them."""
-    labels = _labels(answer, answers)
-    if labels is None:
-        return {}
-    counts = np.bincount(labels, minlength=answer.spec.classes[0])
-    return {str(name): int(count) for name, count in zip(answer.classes[0].tolist(), counts, strict=True)}
-
-
-def _official(template: Any, X: Any, y: Any) -> Given | None:
-    """The official test rows of a public set, or of a folder or .zip with parts; None where there are none."""
-    another = clone(template)
-    if isinstance(X, str) and datasets.means_set(X):
-        splits = datasets.load(X).splits
-        return another._given(datasets.load(X, "test"), y, reset=True) if splits and "test" in splits else None
-    known: dict[type, Callable[..., Any]] = {Images: read_pictures, Texts: read_documents}
-    reads = known.get(template.kind)
-    if reads is None or not isinstance(X, (str, Path)) or not (Path(X).is_dir() or str(X).lower().endswith(".zip")):
-        return None
-    try:
-        rows, answers, *_ = reads(X, part="test")
-    except NoPart:
-        return None
-    given: Given = another._given(rows, answers, reset=True)
-    return given
 
 
 def _reason(error: BaseException) -> str:
     """One sentence; of what decet did not raise itself with its kind."""
     text = " ".join(str(error).split())
     return text if isinstance(error, DecetError) else f"{type(error).__name__}: {text}"
+
+
+GROUNDS: dict[type, Callable[..., Ground]] = {Embed: word_ground}  # of questions that rows with answers do not judge

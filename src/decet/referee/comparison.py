@@ -33,7 +33,6 @@ class Judged:
 
     test: Given
     target: Any
-    answer: Any
     answers: dict[str, Any]
     contenders: dict[str, Contender]
 
@@ -42,7 +41,8 @@ class Judged:
 class Comparison:
     """Everybody's figures, best first, and the verdict.
 
-    metric: which `score` is. facts: rows that trained ("train") and judged ("test"), "how" they were chosen, "classes".
+    metric: which `score` is. facts: rows that trained ("train") and judged ("test"), what these are called ("items"),
+    "how" they were chosen, "classes".
     warnings: about the data. waiting: who was not fitted yet, where it was interrupted. budget: seconds, or None.
     """
 

@@ -68,41 +68,50 @@ def tied(results: Sequence[Result]) -> list[Result]:
 
 
 def verdict(
-    results: Sequence[Result], metric: str, test: int, *, timed: bool = False, interrupted: bool = False
+    results: Sequence[Result],
+    metric: str,
+    test: int,
+    *,
+    items: str = "test rows",
+    timed: bool = False,
+    interrupted: bool = False,
 ) -> str:
     """One to four sentences.
 
-    metric: of the scores; test: rows they were measured on; timed: whether a budget ended the training.
+    metric: of the scores; test: on how many items they were measured; items: what these are; timed: whether a budget
+    ended the training.
     """
     known = [r for r in ranked(results) if r.is_defined and r.kind != FLOOR]
     failed = [r.name for r in results if r.error is not None]
     parts = ["The comparison was interrupted: this is of what was done."] if interrupted else []
     if not known:
         parts.append(
-            f"There is no verdict: {metric} is undefined on these {test:,} test rows, whose answers are all equal."
+            f"There is no verdict: {metric} is undefined on these {test:,} {items}, whose answers are all equal."
             if any(r.error is None for r in results)
             else "There is no verdict: nobody could be fitted."
         )
     else:
         worse = f"Every family is worse{' within this budget' if timed else ''}: deep learning is not needed here."
         worse = "Every family so far is worse." if interrupted else worse
-        parts += _judged(known, next((r for r in results if r.kind == FLOOR), None), metric, test, worse)
+        floor = next((r for r in results if r.kind == FLOOR), None)
+        parts += _judged(known, floor, metric, (test, items), worse)
     if failed:
         parts.append(f"{_and(failed)} could not be fitted.")
     return " ".join(part[:1].upper() + part[1:] for part in parts)
 
 
-def _judged(known: list[Result], floor: Result | None, metric: str, test: int, worse: str) -> list[str]:
-    """worse: what is said where no family is among the best."""
+def _judged(known: list[Result], floor: Result | None, metric: str, on: tuple[int, str], worse: str) -> list[str]:
+    """on: how many test items of which name; worse: what is said where no family is among the best."""
     best, equals = known[0], tied(known)
     if floor is not None and floor.behind is not None and not floor.behind.low > 0:
         return [
             f"Nobody is better than {floor.name} ({metric} {_number(floor)}): either the rows say nothing about the "
             f"answer, or they are too few. The best of those that look, {best.name}, has {_number(best)}."
         ]
+    test, items = f"{on[0]:,} {on[1]}", on[0]
     parts = [_first(known, equals, metric, test)]
-    if len(equals) > 1 and test < FEW:
-        parts.append(f"{test:,} test rows are few: small differences cannot be seen.")
+    if len(equals) > 1 and items < FEW:
+        parts.append(f"{test} are few: small differences cannot be seen.")
     families = [r for r in equals if r.kind == FAMILY]
     simple = [r for r in equals if r.kind == BASELINE]
     if not families and any(r.kind == FAMILY for r in known):
@@ -117,18 +126,18 @@ def _judged(known: list[Result], floor: Result | None, metric: str, test: int, w
     return parts
 
 
-def _first(known: list[Result], equals: list[Result], metric: str, test: int) -> str:
+def _first(known: list[Result], equals: list[Result], metric: str, test: str) -> str:
     """Who is best."""
     best = known[0]
     if len(known) == 1:
-        return f"{best.name} alone was measured: {metric} {_number(best)} {_range(best.score)} on {test:,} test rows."
+        return f"{best.name} alone was measured: {metric} {_number(best)} {_range(best.score)} on {test}."
     if len(equals) > 1:
         scores = _and([_number(r) for r in equals])
-        return f"{_and([r.name for r in equals])} cannot be told apart: {metric} {scores} on {test:,} test rows."
+        return f"{_and([r.name for r in equals])} cannot be told apart: {metric} {scores} on {test}."
     deep = best.kind == FAMILY
     next_one = f"{known[1].name}, which is not deep," if deep and known[1].kind == BASELINE else f"{known[1].name},"
     return (
-        f"{best.name} is best: {metric} {_number(best)} {_range(best.score)} on {test:,} test rows. "
+        f"{best.name} is best: {metric} {_number(best)} {_range(best.score)} on {test}. "
         f"The next, {next_one} is {_behind(known[1])}."
     )
 

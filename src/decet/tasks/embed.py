@@ -30,13 +30,45 @@ from decet.nn.nearest import Nearest
 Array = NDArray[Any]
 COSINES = 1 << 25  # of questions with all words, worked out at a time
 SMOOTHING = 1e-3
+KINDS = ("wordsim", "semantic", "syntactic")  # of what judges vectors, by number
 
 
 @dataclass(frozen=True)
 class Embed:
-    """The question "which words are alike?"."""
+    """The question "which words are alike?".
+
+    Judged by items of three kinds (`KINDS`): pairs of words, and questions by analogy. `answers` (n,) are the cosine of
+    a pair, and of a question 1 where it is answered rightly, else 0; `target` (n, 2) the kind, and people's mark of a
+    pair. There is no spec: pass None.
+    """
 
     higher: ClassVar[dict[str, bool]] = {"wordsim": True, "semantic": True, "syntactic": True}
+
+    def metrics(self, answers: Array, target: Array, spec: None) -> dict[str, float | None]:
+        """The three figures, None where there is nothing to judge by."""
+        found: dict[str, float | None] = {"wordsim": _none(self.of_items(self.items(answers, target, spec).sum(0)))}
+        for kind in ("semantic", "syntactic"):
+            own = answers[target[:, 0] == KINDS.index(kind)]
+            found[kind] = float(own.mean()) if len(own) else None
+        return found
+
+    def items(self, answers: Array, target: Array, spec: None) -> Array:
+        """What each pair brings to wordsim, (pairs, 6): 1, and sums and products of both ranks, which are those among
+        all pairs, whichever are drawn."""
+        from scipy.stats import rankdata
+
+        pairs = target[:, 0] == KINDS.index("wordsim")
+        ours, marks = (rankdata(values[pairs]) for values in (answers, target[:, 1]))
+        x, y = (ranks - ranks.mean() if len(ranks) else ranks for ranks in (ours, marks))  # so that no digits are lost
+        return np.stack([np.ones(len(x)), x, y, x * x, y * y, x * y], 1)
+
+    def of_items(self, sums: Array) -> Array:
+        """The rank correlation of pairs whose `items` add up to these sums (..., 6); NaN where ranks are all alike."""
+        count, x, y, xx, yy, xy = np.moveaxis(np.asarray(sums, np.float64), -1, 0)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            spread = (xx - x * x / count) * (yy - y * y / count)
+            found: Array = np.where(spread > 0, (xy - x * y / count) / np.sqrt(spread), np.nan)
+        return found
 
 
 @dataclass
@@ -142,13 +174,15 @@ class WordVectors:
                 sum_ += weight
         return total / np.float32(max(sum_, 1e-12))
 
-    def keywords(self, words: Sequence[str], topn: int = 5) -> list[tuple[str, float]]:
+    def keywords(self, words: Sequence[str], topn: int = 5, smoothing: float = SMOOTHING) -> list[tuple[str, float]]:
         """The words of a text that say most of what it is about, with their cosines to it times their weights."""
         known = [word for word in dict.fromkeys(words) if word in self.numbers]
         if not known:
             return []
-        middle = _unit(self.text_vector(words))
-        scored = [(w, float(_unit(self.matrix[self.numbers[w]]) @ middle) * self.weight(w)) for w in known]
+        middle = _unit(self.text_vector(words, smoothing))
+        rows = [_unit(self.matrix[self.numbers[word]]) for word in known]
+        weights = [self.weight(word, smoothing) for word in known]
+        scored = [(w, float(row @ middle) * weight) for w, row, weight in zip(known, rows, weights, strict=True)]
         return sorted(scored, key=lambda pair: -pair[1])[:topn]
 
     # ------------------------------------------------------------------------------------------------- evaluation
@@ -168,19 +202,31 @@ class WordVectors:
 
     def analogies(self, sections: Mapping[str, Sequence[tuple[str, str, str, str]]]) -> dict[str, tuple[int, int]]:
         """Right answers and questions asked of each section; questions with an unknown word are left out."""
-        units = self._rows * self._scale.unsqueeze(1)
-        found, many = {}, max(1, COSINES // len(self))
+        found = {}
         for name, questions in sections.items():
-            rows = [[self.numbers[w] for w in q] for q in questions if all(w in self.numbers for w in q)]
-            right = 0
-            for begin in range(0, len(rows), many):
-                a, b, c, d = torch.tensor(rows[begin : begin + many]).unbind(1)
-                cosines = (units[b] - units[a] + units[c]) @ units.T  # (q, V)
-                for asked in (a, b, c):
-                    cosines.scatter_(1, asked.unsqueeze(1), -9.0)
-                right += int((cosines.argmax(1) == d).sum())
-            found[name] = (right, len(rows))
+            known = [question for question in questions if all(word in self.numbers for word in question)]
+            found[name] = (int(self.right(known).sum()), len(known))
         return found
+
+    def right(self, questions: Sequence[Sequence[str]]) -> Array:
+        """Whether d is the answer to "a is to b as c is to ..." of each (a, b, c, d), all known words: bool (q,)."""
+        if not questions:
+            return np.zeros(0, bool)
+        units = self._rows * self._scale.unsqueeze(1)
+        rows, many = [[self.numbers[word] for word in question] for question in questions], max(1, COSINES // len(self))
+        found = []
+        for begin in range(0, len(rows), many):
+            a, b, c, d = torch.tensor(rows[begin : begin + many]).unbind(1)
+            cosines = (units[b] - units[a] + units[c]) @ units.T  # (q, V)
+            for asked in (a, b, c):
+                cosines.scatter_(1, asked.unsqueeze(1), -9.0)
+            found.append((cosines.argmax(1) == d).numpy())
+        return np.concatenate(found)
+
+
+def _none(value: Any) -> float | None:
+    """None for NaN."""
+    return None if value != value else float(value)
 
 
 def _listed(words: str | Sequence[str]) -> list[str]:

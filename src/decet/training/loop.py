@@ -164,10 +164,11 @@ class _Run:
                 )
             self.clock.plan = [(0, 0.0, int(self.outcome.plan["steps"]))]
             before = saved["run"]["before"]
-            self.initial = copy_tree(self.state()) | {"before": before, "epochs": before}
+            if self.stage.guarded:
+                self.initial = copy_tree(self.state()) | {"before": before, "epochs": before}
             self.outcome.history[:] = saved["history"]
             self.restore(saved["run"])
-            self.snapshot = copy_tree(saved["run"])
+            self.snapshot = copy_tree(saved["run"]) if self.stage.guarded else self.state()
             self.show.say(f"resumed at step {self.clock.step} of {self.clock.last}")
             return
         steps = self.stage.source.steps
