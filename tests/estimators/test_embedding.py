@@ -422,8 +422,10 @@ def test_evaluation_reads_a_file(small: WordEmbedder, tmp_path: Path) -> None:
     (tmp_path / "pairs.tsv").write_text("king\tqueen\t9\ncat\tdog\t8\nking\tdog\t1\nno\tnone\t5\n")
     found = small.evaluate(tmp_path / "pairs.tsv")
     assert (set(found), found["pairs"]) == ({"wordsim", "pairs"}, 3)
-    with pytest.raises(Unsupported, match="there is no score, since vectors have no answers to be held against"):
-        small.score(TEXTS)
+    assert small.score(tmp_path / "pairs.tsv") == found["wordsim"]
+    (tmp_path / "others.tsv").write_text("no\tnone\t5\n")
+    with pytest.raises(BadInput, match="^score needs pairs of words that have vectors: 'word-tests', or a file of"):
+        small.score(tmp_path / "others.tsv")
 
 
 # ----------------------------------------------------------------------------------------------------------- bad input
@@ -477,7 +479,7 @@ REFUSED: dict[str, tuple[Any, str]] = {
     "n-grams turned round": (lambda folder: Word2Vec(subwords=(6, 3)), r"^subwords must be the shortest and longest"),
     "one length of n-grams": (lambda folder: Word2Vec(subwords=3), r"^subwords must be the shortest and longest"),
     "positions of skip-gram": (
-        lambda folder: learned(TEXTS, Word2Vec(positions=True)),
+        lambda folder: learned(TEXTS, Word2Vec(model="skip-gram", positions=True)),
         r"^positions are weighed in cbow only",
     ),
     "no min_count": (lambda folder: Texts(min_count=0), r"^min_count must be a whole number of at least 1"),
