@@ -30,7 +30,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -249,7 +249,7 @@ class Mean(Body):
         super().__init__()
         self.settings, self.members, width = s, members, s.width or 1
         rows = _first(spec.vocabulary, width)
-        self.stem = TokenStem(spec, rows.shape[1])
+        self.stem = TokenStem(replace(spec, streams=()), rows.shape[1])  # begins of words are not averaged
         self.stem.tokens.weight = self.table = nn.Parameter(rows, requires_grad=bool(s.tune))
         self.table.undecayed = True  # type: ignore[attr-defined]
         self.counts = np.asarray(spec.counts or np.ones(spec.vocabulary), np.int64)
