@@ -103,7 +103,7 @@ START = "table-classifier iris"
         ("", f"decet fit needs an ESTIMATOR and DATA. There are: {THERE}."),
         ("table-classifer iris", "there is no estimator 'table-classifer'. Did you mean 'table-classifier'?"),
         ("text-tagger conll", f"text-tagger is planned, but not there yet. There are: {THERE}."),
-        ("word-embedder corpus.txt --groups word", "there is no flag --groups."),
+        ("word-embedder corpus.txt --groups word", "there is no flag --groups. Did you mean '--out'?"),
         (
             "word-embedder corpus.txt --family.subwords 3",
             "--family.subwords must be the shortest and longest n-grams, as (3, 6), or (). Received: (3,).",
