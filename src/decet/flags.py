@@ -373,7 +373,7 @@ def _parser(kind: Any, family: type) -> Any:
 def _taken_by(kind: Any) -> list[Flag]:
     """The common flags of an estimator: those about rows with answers only where its `fit` takes them."""
     takes = inspect.signature(kind.fit).parameters
-    without: set[str] = set() if "groups" in takes else {"target", "validation", "groups", "order", "report"}
+    without: set[str] = set() if "groups" in takes else {"target", "validation", "groups", "order"}
     return [flag for flag in COMMON if flag.name not in without]
 
 

@@ -422,8 +422,10 @@ def test_evaluation_reads_a_file(small: WordEmbedder, tmp_path: Path) -> None:
     (tmp_path / "pairs.tsv").write_text("king\tqueen\t9\ncat\tdog\t8\nking\tdog\t1\nno\tnone\t5\n")
     found = small.evaluate(tmp_path / "pairs.tsv")
     assert (set(found), found["pairs"]) == ({"wordsim", "pairs"}, 3)
-    with pytest.raises(Unsupported, match="there is no score, since vectors have no answers to be held against"):
-        small.score(TEXTS)
+    assert small.score(tmp_path / "pairs.tsv") == found["wordsim"]
+    (tmp_path / "others.tsv").write_text("no\tnone\t5\n")
+    with pytest.raises(BadInput, match="^score needs pairs of words that have vectors: 'word-tests', or a file of"):
+        small.score(tmp_path / "others.tsv")
 
 
 # ----------------------------------------------------------------------------------------------------------- bad input
@@ -437,7 +439,7 @@ def of_file(raw: bytes) -> Any:
     return fit
 
 
-BAD: dict[str, tuple[Any, str]] = {
+REFUSED: dict[str, tuple[Any, str]] = {
     "no texts": (lambda folder: learned([]), r"^there are no words in the texts\.$"),
     "empty texts": (lambda folder: learned(["", " ", "!"]), r"no words in the texts. All 3 lines are empty\.$"),
     "an empty file": (of_file(b""), r"^there are no words in .*corpus.txt\.$"),
@@ -477,16 +479,16 @@ BAD: dict[str, tuple[Any, str]] = {
     "n-grams turned round": (lambda folder: Word2Vec(subwords=(6, 3)), r"^subwords must be the shortest and longest"),
     "one length of n-grams": (lambda folder: Word2Vec(subwords=3), r"^subwords must be the shortest and longest"),
     "positions of skip-gram": (
-        lambda folder: learned(TEXTS, Word2Vec(positions=True)),
+        lambda folder: learned(TEXTS, Word2Vec(model="skip-gram", positions=True)),
         r"^positions are weighed in cbow only",
     ),
     "no min_count": (lambda folder: Texts(min_count=0), r"^min_count must be a whole number of at least 1"),
 }
 
 
-@pytest.mark.parametrize("what", BAD)
+@pytest.mark.parametrize("what", REFUSED)
 def test_what_cannot_work_is_told_in_a_sentence(what: str, tmp_path: Path) -> None:
-    made, told = BAD[what]
+    made, told = REFUSED[what]
     with pytest.raises((BadInput, Unsupported), match=told) as raised:
         made(tmp_path)
     assert "\n" not in str(raised.value)

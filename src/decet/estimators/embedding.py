@@ -135,8 +135,11 @@ class Embeds(Estimator):
     predict = transform
 
     def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
-        """Vectors have none: see `evaluate`."""
-        raise Unsupported(f"there is no score, since {UNJUDGED}.")
+        """The rank correlation with people's judgement of pairs of words, -1 to 1; see `evaluate`."""
+        figure = self.evaluate(X).get(self.scored)
+        if figure is None:
+            raise BadInput("score needs pairs of words that have vectors: 'word-tests', or a file of pairs.")
+        return figure
 
     def evaluate(self, X: Any, y: Any = None) -> dict[str, float | None]:
         """Figures against people's judgement: X names a file of pairs (WordSim-353's form), of questions (word2vec's
