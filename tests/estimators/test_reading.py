@@ -291,13 +291,15 @@ def test_texts_that_cannot_be_learned_from_are_refused(shelf, tmp_path):
     assert "iris' holds tables, and TextClassifier takes texts." in refused(lambda: reader().fit("iris"))
 
 
-def test_a_text_in_place_of_a_path_is_told():
+def test_a_text_in_place_of_a_path_is_told(tmp_path):
     fitted = reader().fit(*reviews())
     for text, shown in (("What a fine room.", "What a fine room."), ("很好" * 200, "很好" * 30 + "...")):
         assert refused(lambda text=text: fitted.predict(text)) == (
             f"no such path or public set: {shown!r}. A text itself is given in a list: ['...'] (--text)."
         )
     assert "Did you mean 'bbc'?" in refused(lambda: fitted.predict("bbcc"))
+    (tmp_path / "reviews.txt").write_text("fine")
+    assert "Did you mean 'reviews.txt'?" in refused(lambda: fitted.predict(str(tmp_path / "review.txt")))
 
 
 def test_a_table_without_the_column_of_training_is_refused(shelf):

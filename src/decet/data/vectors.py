@@ -31,6 +31,11 @@ _ROWS = 4_096  # rows written at a time
 Array = np.ndarray
 
 
+def has_vectors(path: str | Path) -> bool:
+    """Whether a file's name is one of a file of vectors."""
+    return suffix_of(str(path)) in SUFFIXES
+
+
 def read_vectors(path: str | Path) -> tuple[list[str], Array]:
     """Words and their vectors (V, D) float32. The form follows from the suffix: .txt, .vec, .bin (each also .gz), or
     .safetensors.

@@ -28,9 +28,9 @@ from decet.data.words import END
 from decet.errors import BadInput, Unsupported, listed
 from decet.estimators.base import Array, Estimator
 from decet.estimators.fitting import Call, loaded, ready
+from decet.estimators.given import lend
 from decet.estimators.reading import DataWarning, Given, TextReader, check_there
-from decet.families.word2vec import LANES, Mean
-from decet.nn.stems import TokenStem
+from decet.families.word2vec import Mean
 from decet.settings import joined
 from decet.tasks.embed import Embed, WordVectors
 from decet.training.loop import train
@@ -235,23 +235,7 @@ class Embeds(Estimator):
         write_vectors(path, vectors.words, vectors.matrix)
 
     def _lend(self, learner: Learner, codec: Any, same_answer: bool) -> int:
-        """Copy the vectors of words that a network of texts knows too; how many tables took them."""
-        stems = [module for module in learner.modules() if isinstance(module, TokenStem)]
-        if not stems or not hasattr(codec, "words"):
-            raise Unsupported("vectors of words are for families that read words one by one, not a bag of them.")
-        width, other = self.learner_.width, stems[0].width
-        if not width <= other < width + LANES:
-            raise BadInput(
-                f"the vectors have {width} numbers a word, and the network {other}. Say --family.width {width}."
-            )
-        known = [(number, word) for number, word in enumerate(codec.words, FIRST) if word in self.vectors_]
-        if not known:
-            raise BadInput("none of the words of these texts has a vector. Are they of another language?")
-        rows = np.stack([self.vectors_.vector(word) for _, word in known])
-        for table in (stem.tokens.weight.data for stem in stems):
-            places = torch.tensor([number for number, _ in known], device=table.device)
-            table[places, :width] = torch.from_numpy(rows).to(table)
-        return len(stems)
+        return lend(self.vectors_, learner, codec)
 
     def _texts(self, X: Any) -> list[str]:
         texts: list[str] = self.reader.given(self, X, None, False).rows.texts

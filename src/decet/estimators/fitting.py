@@ -33,6 +33,7 @@ from decet.estimators.folders import CROSSFIT, check_free
 from decet.estimators.reading import DataWarning, Given
 from decet.settings import joined
 from decet.tasks.classify import Classifier, Classify
+from decet.tasks.embed import WordVectors
 from decet.tensors import Sparse
 from decet.training.augment import Augmentation, asked, growing
 from decet.training.checkpoint import read_tree, write_tree
@@ -567,10 +568,12 @@ class _Fit:
 
 
 def loaded(folder: Path) -> Any:
-    """The model to go on from."""
+    """The model to go on from; of a file of vectors what lends them."""
+    from decet.estimators.given import GivenVectors
     from decet.estimators.saved import load
 
-    return load(folder)
+    found = load(folder)
+    return GivenVectors(found) if isinstance(found, WordVectors) else found
 
 
 def _digest(values: Any) -> str:

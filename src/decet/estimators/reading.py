@@ -18,7 +18,7 @@ from sklearn.utils.validation import validate_data
 from decet.data.archives import NoPart
 from decet.data.datasets import Loaded
 from decet.data.documents import read_documents
-from decet.data.files import suffix_of
+from decet.data.files import near, suffix_of
 from decet.data.frames import names_columns, pop_target, read_table
 from decet.data.passages import TABLES, text_column
 from decet.errors import BadInput, listed, suggest
@@ -225,23 +225,22 @@ class TextReader:
 def _is_table(X: Any, reset: bool) -> bool:
     """Whether X is a table, and not texts themselves."""
     if isinstance(X, (str, Path)):
-        return suffix_of(str(X)) in TABLES or (str(X) == "-" and reset)
-    return (_columns_of(X) is not None) or _is_named(X)
+        return suffix_of(str(X)) in (*TABLES, ".json") or (str(X) == "-" and reset)
+    return _columns_of(X) is not None or _is_named(X)
 
 
 def check_there(X: str | Path) -> None:
     """Refuse a path that leads nowhere, and a text that stands where a path is meant."""
     from decet.data import datasets
 
-    try:
-        there = str(X) == "-" or Path(X).expanduser().exists()
-    except (OSError, ValueError):  # too long for a name, or with a zero byte
-        there = False
-    if not there and isinstance(X, str):
-        shown, near = X if len(X) <= 60 else f"{X[:60]}...", suggest(X, datasets.names()).split(" Choose")[0]
-        raise BadInput(
-            f"no such path or public set: {shown!r}.{near} A text itself is given in a list: ['...'] (--text)."
-        )
+    hint = suggest(X, datasets.names()).split(" Choose")[0]
+    with suppress(OSError, ValueError):  # too long for a name, or with a zero byte
+        path = Path(X).expanduser()
+        if str(X) == "-" or path.exists():
+            return
+        hint = near(path) or hint
+    shown = str(X) if len(str(X)) <= 60 else f"{str(X)[:60]}..."
+    raise BadInput(f"no such path or public set: {shown!r}.{hint} A text itself is given in a list: ['...'] (--text).")
 
 
 def _documents(estimator: Any, X: Any, y: Any, reset: bool = False) -> tuple[Any, Any]:

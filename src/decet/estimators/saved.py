@@ -24,10 +24,12 @@ from decet.data.lexicon import Lexicon
 from decet.data.tables import SparseCodec, TableCodec
 from decet.data.targets import LabelCodec, NumberCodec
 from decet.data.tokens import TextCodec
+from decet.data.vectors import has_vectors
 from decet.errors import BadInput, DecetError, suggest
 from decet.estimators import catalog
 from decet.estimators.base import PARTS, Estimator
 from decet.estimators.folders import check_own
+from decet.estimators.given import opened
 from decet.estimators.reading import DataWarning
 from decet.tensors import Sparse
 from decet.training.recipe import Recipe
@@ -75,8 +77,13 @@ def save(estimator: Estimator, folder: Path) -> None:
         artifact.write(folder, files)
 
 
-def load(folder: str | Path) -> Estimator:
-    """The estimator of a model folder. Raises BadInput for a folder that is damaged, hostile, or of a newer decet."""
+def load(folder: str | Path) -> Any:
+    """The estimator of a model folder; or of a file of word vectors (.txt, .vec, .bin, .safetensors) those.
+
+    Raises BadInput for a folder or file that is damaged, hostile, or of a newer decet.
+    """
+    if Path(folder).is_file() and has_vectors(folder):
+        return opened(folder)
     return from_files(artifact.read(folder))
 
 
