@@ -135,9 +135,9 @@ def _cnn_on_texts(spec: TokenSpec, rows: int, budget: float | None) -> Advice:
     epochs, batch = _text_length(rows)
     longest = spec.length or 1
     family = CNN(channels=(100,), kernels=(1, 2, 3), width=128, dropout=0.5, summary="max")
-    if longest > 400:
-        family = replace(family, channels=(64,), width=64, summary="both")
     members = max(1, min(4, 4_500_000 // (max(rows, 1) * longest)))
+    if longest > 400:
+        family, members = replace(family, channels=(64,), width=64, summary="both"), 1
     return Advice(family, joined(Recipe(epochs=epochs, batch=batch, members=members), _OF_TEXTS), _SMOOTH)
 
 
