@@ -366,7 +366,8 @@ def _set(*path, value):
         (
             _set("estimator", value="os.system"),
             "model.json names the estimator 'os.system'. "
-            "Choose from: TableClassifier, TableRegressor, ImageClassifier, TextClassifier.",
+            "Choose from: TableClassifier, TableRegressor, ImageClassifier, TextClassifier, "
+            "WordEmbedder.",
         ),
         (
             _set("used", "family", "name", value="CNN"),
@@ -380,7 +381,7 @@ def _set(*path, value):
         (
             _set("codec", "name", value="Pickle"),
             "model.json names 'Pickle', which is not in decet's list. "
-            "Choose from: TableCodec, SparseCodec, ImageCodec, TextCodec, BagCodec.",
+            "Choose from: TableCodec, SparseCodec, ImageCodec, TextCodec, BagCodec, Lexicon.",
         ),
         (
             _set("used", "family", "widht", value=3),

@@ -321,7 +321,7 @@ def card(estimator: Any) -> str:
         "",
         f"## Figures on held-out rows ({provenance['validation']})",
         "",
-        *(["| metric | value |", "|---|---|", *metrics] if metrics else ["None."]),
+        *(["| metric | value |", "|---|---|", *metrics] if metrics else [f"None: {provenance['validation']}."]),
         "",
         "## Inputs",
         "",

@@ -103,7 +103,7 @@ def _counted(corpus: Corpus, sentences: int) -> WordVectors:
     sizes = np.diff(corpus.offsets)
     kept = np.zeros(len(sizes), bool)
     kept[np.linspace(0, len(sizes) - 1, sentences).astype(np.int64)] = True
-    ids = np.asarray(corpus.ids)[np.repeat(kept, sizes)]
+    ids = corpus.ids[:][np.repeat(kept, sizes)]
     offsets = np.concatenate([[0], np.cumsum(sizes[kept])])
     often = int((corpus.counts * (len(ids) / len(corpus)) >= corpus.counts.min()).sum())
     width = min(FALLBACK.width or 1, len(corpus.words) - 1)
