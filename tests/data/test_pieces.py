@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -61,3 +62,13 @@ def test_what_is_no_tokenizer_is_refused(tmp_path: Path):
         read_pieces(str(path))
     path.write_text(trained())
     assert read_pieces(str(path)) == trained()
+
+
+def test_a_number_that_lies_takes_no_memory():
+    said = json.loads(trained())
+    word = next(iter(said["model"]["vocab"]))
+    said["model"]["vocab"][word] = 200_000_000
+    with pytest.raises(
+        BadInput, match=r"^the tokenizer numbers a piece 200,000,000, and has [\d,]+ of them: it is dam"
+    ):
+        vocabulary_of(tokenizer_of(json.dumps(said)))

@@ -641,3 +641,10 @@ def test_given_vectors_that_do_not_fit_are_told(given):
     others = ["ja nein", "nein ja", "oh weh", "weh oh"] * 4
     with pytest.raises(BadInput, match="^none of the words of these texts has a vector"):
         TextClassifier(Word2Vec(width=16)).fit(others, [0, 1, 0, 1] * 4, start=given)
+
+
+@pytest.mark.parametrize("said", [{"hidden": 4}, {"tune": False}, {"word_dropout": 0.5}, {"dropout": 0.5}])
+def test_settings_of_classifiers_are_refused_before_texts_are_read(said):
+    name = next(iter(said))
+    with pytest.raises(BadInput, match=rf"^family\.{name} is for classifiers of texts"):
+        WordEmbedder(Word2Vec(**said)).fit("nowhere.txt")

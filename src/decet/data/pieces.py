@@ -17,6 +17,7 @@ from decet.data.documents import Numbered
 from decet.errors import BadInput
 
 _BLOCK = 1_000  # texts that are cut at a time
+FARTHEST = 100  # times as many numbers as pieces, at most, for gaps are legal and lies take memory
 
 
 def train_pieces(texts: Sequence[str], size: int, *, lower: bool, form: str | None, accents: bool) -> str:
@@ -75,7 +76,10 @@ def number_pieces(texts: Sequence[str], tokenizer: Any) -> Numbered:
 def vocabulary_of(tokenizer: Any) -> list[str]:
     """The pieces by their numbers; a number without a piece is an empty one."""
     known: dict[str, int] = tokenizer.get_vocab()
-    words = [""] * (max(known.values(), default=-1) + 1)
+    last = max(known.values(), default=-1)
+    if last > FARTHEST * (len(known) + 1):
+        raise BadInput(f"the tokenizer numbers a piece {last:,}, and has {len(known):,} of them: it is damaged.")
+    words = [""] * (last + 1)
     for word, number in known.items():
         words[number] = word
     return words

@@ -10,7 +10,7 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, cast
 
 import numpy as np
 import torch
@@ -30,6 +30,7 @@ from decet.estimators.base import Array, Estimator
 from decet.estimators.fitting import Call, loaded, ready
 from decet.estimators.given import lend
 from decet.estimators.reading import DataWarning, Given, TextReader, check_there
+from decet.families.word2vec import FALLBACK as PLAIN
 from decet.families.word2vec import Mean
 from decet.settings import joined
 from decet.tasks.embed import Embed, WordVectors
@@ -39,6 +40,7 @@ from decet.training.recipe import FALLBACK, Recipe
 
 READ = 5_000_000  # words that a classifier's vectors are learned from, all passes over its texts together
 USED = ("epochs", "steps", "lr", "schedule", "warmup")  # of a recipe
+OF_CLASSIFIERS = ("tune", "hidden", "word_dropout", "dropout")  # settings of Word2Vec
 STEP = 50_000  # words a step, so that an interrupt is heard and progress is shown
 UNJUDGED = "vectors have no answers to be held against; `decet evaluate MODEL word-tests` judges English ones"
 BUCKETS = 2_000_000  # rows that n-grams share, where it is not said
@@ -253,8 +255,7 @@ def vectors_first(learner: Learner, inputs: tuple[Any, ...], rows: Array, recipe
 
     recipe: of the vectors; without epochs as many as make up `READ` words, from 5 to 50.
     """
-    body = learner.body
-    assert isinstance(body, Mean)
+    body = cast(Mean, learner.body)  # of the one cell that this stands in
     tokens = inputs[0][torch.as_tensor(rows)].numpy()  # (N, T)
     known = tokens >= FIRST
     sizes = known.sum(1)
@@ -274,6 +275,16 @@ def vectors_first(learner: Learner, inputs: tuple[Any, ...], rows: Array, recipe
     )
 
 
+def _refuse_unused(family: Any) -> None:
+    """Refuse what only a classifier of texts uses."""
+    said = [name for name in OF_CLASSIFIERS if getattr(family, name, None) is not None]
+    said = [name for name in said if getattr(family, name) != getattr(PLAIN, name)]
+    if said:
+        raise BadInput(
+            f"family.{said[0]} is for classifiers of texts, and vectors alone have no use for it. Leave it out."
+        )
+
+
 class _Learning:
     """One fit, its intermediate results by name."""
 
@@ -286,6 +297,7 @@ class _Learning:
                 raise BadInput(f"recipe.{name} does nothing where vectors are learned. It takes {listed(USED)}.")
 
     def run(self, X: Any) -> None:
+        _refuse_unused(self.estimator.family)
         before = self._before()
         if self.estimator.inputs is None and before is not None:
             self.inputs = before.codec_.texts

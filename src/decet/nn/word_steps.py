@@ -45,30 +45,28 @@ class Tables:
 
     def rows(self, words: Tensor) -> Tensor:
         """The vectors of words (...) -> (..., D): their rows, or the means of their subwords'."""
-        if self.pieces is None:
+        if self.parts is None or self.pieces is None:
             return nn.functional.embedding(words, self.vectors)
-        pieces, begins, _ = self.pieces_of(words.flatten())
+        pieces, begins, _ = _pieces_of(self.parts, self.pieces, words.flatten())
         mean = nn.functional.embedding_bag(pieces, self.vectors, begins, mode="mean")
         return mean.view(*words.shape, -1)
 
-    def pieces_of(self, words: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """The rows of each word (n,) end to end, where each word's begin, and how many they are."""
-        assert self.parts is not None
-        assert self.pieces is not None
-        at = words.cpu().numpy()
-        sizes = self.parts[at + 1] - self.parts[at]
-        begins = np.cumsum(sizes) - sizes
-        index = np.repeat(self.parts[at] - begins, sizes) + np.arange(int(sizes.sum()))
-        found = (self.pieces[index].astype(np.int64), begins, sizes)
-        pieces, starts, counts = (torch.from_numpy(x).to(words.device) for x in found)
-        return pieces, starts, counts
-
     def add(self, words: Tensor, rows: Tensor, most: float) -> None:
         """Add rows (n, D) to the vectors of words (n,), in full to each of their subwords'; `most`: see `_damped`."""
-        if self.pieces is not None:
-            pieces, _, counts = self.pieces_of(words)
+        if self.parts is not None and self.pieces is not None:
+            pieces, _, counts = _pieces_of(self.parts, self.pieces, words)
             words, rows = pieces, torch.repeat_interleave(rows, counts, 0)
         self.vectors.index_add_(0, words, _damped(rows, words, len(self.vectors), most))
+
+
+def _pieces_of(parts: Array, pieces: Array, words: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """The rows of each word (n,) end to end, where each word's begin, and how many they are."""
+    at = words.cpu().numpy()
+    sizes = parts[at + 1] - parts[at]
+    begins = np.cumsum(sizes) - sizes
+    index = np.repeat(parts[at] - begins, sizes) + np.arange(int(sizes.sum()))
+    rows, starts, counts = (torch.from_numpy(x) for x in (pieces[index].astype(np.int64), begins, sizes))
+    return rows.to(words.device), starts.to(words.device), counts.to(words.device)
 
 
 @dataclass
