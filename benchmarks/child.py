@@ -30,9 +30,13 @@ class Place:
 
 
 class Meter:
-    """Peak resident memory of this process since it was made, and how much of it lies above its start (MB = 10^6)."""
+    """Peak resident memory of this process since it was started, and how much of it lies above its start (MB = 10^6)."""
 
     def __init__(self) -> None:
+        self.start()
+
+    def start(self) -> None:
+        """What came before (compiling, say) does not count."""
         gc.collect()
         self.base = _memory("VmRSS")
         Path("/proc/self/clear_refs").write_text("5")  # the kernel's peak starts anew from here

@@ -20,7 +20,7 @@ from decet.errors import BadInput, Unsupported, listed, suggest
 if TYPE_CHECKING:
     from decet.data.archives import Member
 
-PIECE = 1 << 20  # bytes read at a time
+PIECE = 1 << 17  # bytes read at a time: few, for words of a piece take twenty times as much
 LONGEST = 1 << 24  # characters of a line that is not cut
 TEXTS = (".txt", ".text", ".cor", ".tokens")
 TABLES = (".csv", ".tsv", ".parquet", ".jsonl", ".ndjson")
