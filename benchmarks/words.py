@@ -169,7 +169,7 @@ def svd(meter: Meter, place: Place, corpus: str, seed: int) -> dict[str, Any]:
     started = time.perf_counter()
     read = read_corpus(passages_of(place.scratch / f"{corpus}.txt"), Texts().cut(), min_count=COMMON)
     began = time.perf_counter()
-    vectors = ppmi_svd(read.ids, read.offsets, len(read.words), WIDTH, 2, shift=1.0, weighting=0.5, seed=seed)
+    vectors = ppmi_svd(read.ids[:], read.offsets, len(read.words), WIDTH, 2, shift=1.0, weighting=0.5, seed=seed)
     ended = time.perf_counter()
     meter.stop()
     found = _clocked(seed, read.read, ended - began, ended - started)
