@@ -30,7 +30,7 @@ class Place:
 
 
 class Meter:
-    """Peak resident memory of this process since it was started, and how much of it lies above its start (MB = 10^6)."""
+    """Peak resident memory of this process since `start`, and how much of it lies above that start (MB = 10^6)."""
 
     def __init__(self) -> None:
         self.start()

@@ -13,7 +13,7 @@ from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
 
-from benchmarks import words
+from benchmarks import texts, words
 from benchmarks.measure import Job, Work, in_turns
 from benchmarks.report import Found, Goal, Report, Table, least, ratio_of_medians, shown, spread
 
@@ -90,9 +90,9 @@ HEADER = (
 )  # fmt: skip
 NOTE = (
     "100 numbers, window 5, 5 negatives, 5 passes, words that stand 5 times, each contender in its own process, in "
-    "turns, another seed each turn: means over them, with the standard deviation where there are several. Words/s are of "
-    "training alone, within which gensim looks words up, and decet does not: it has done so while reading; the seconds "
-    "from file to vectors hold all. The loss is taken by one function on the same pairs and negatives. See "
+    "turns, another seed each turn: means over them, with the standard deviation where there are several. Words/s are "
+    "of training alone, within which gensim looks words up, and decet does not: it has done so while reading; the "
+    "seconds from file to vectors hold all. The loss is taken by one function on the same pairs and negatives. See "
     "benchmarks/words.py."
 )
 
@@ -244,5 +244,6 @@ WORKS = (
     Work(
         "growth", "seconds and memory from a million words to a hundred", _growth_jobs, _growth_report, _growth_prepare
     ),
+    texts.WORK,
     Work("neighbours", "the nearest of a million vectors", _neighbours_jobs, _neighbours_report),
 )

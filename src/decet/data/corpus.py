@@ -231,17 +231,25 @@ def _with_phrases(
 def _scoring(numbers: Numbers, counts: Array, least: int, threshold: float) -> Array:
     """The pairs (a, b) that are phrases, as a * V + b, rising."""
     size, often = len(counts), counts >= least
-    keys, found = np.empty(0, np.int64), np.empty(0, np.int64)
+    kept, waiting, more = (np.empty(0, np.int64), np.empty(0, np.int64)), list[tuple[Array, Array]](), 0
     for begin in range(0, len(numbers), BLOCK):
         block = numbers[begin : begin + BLOCK + 1].astype(np.int64)
         a, b = block[:-1], block[1:]
         good = (a >= 0) & (b >= 0)
         good[good] = often[a[good]] & often[b[good]]
-        pairs, times = np.unique(a[good] * size + b[good], return_counts=True)
-        keys, place = np.unique(np.concatenate([keys, pairs]), return_inverse=True)
-        found = np.bincount(place, np.concatenate([found, times]), len(keys)).astype(np.int64)
+        waiting.append(np.unique(a[good] * size + b[good], return_counts=True))
+        more += len(waiting[-1][0])
+        if more > max(BLOCK, len(kept[0])):  # seldom, so that the time stays in proportion to the corpus
+            kept, waiting, more = _summed([kept, *waiting]), [], 0
+    keys, found = _summed([kept, *waiting])
     expected = counts[keys // size].astype(np.float64) * counts[keys % size]
     return keys[(found >= least) & ((found - least) * float(often.sum()) > threshold * expected)]
+
+
+def _summed(parts: list[tuple[Array, Array]]) -> tuple[Array, Array]:
+    """Keys, rising, and their counts, from several of such."""
+    keys, place = np.unique(np.concatenate([keys for keys, _ in parts]), return_inverse=True)
+    return keys, np.bincount(place, np.concatenate([found for _, found in parts]), len(keys)).astype(np.int64)
 
 
 def _replaced(block: Array, keys: Array, joined: Array, size: int) -> Array:

@@ -160,7 +160,7 @@ class Embeds(Estimator):
 
     def _given(self, X: Any, y: Any, *, reset: bool) -> Given:
         """The corpus that texts are, read whole: its words numbered, the rare ones left out."""
-        return X if isinstance(X, Given) else _read(X, self.inputs if self.inputs is not None else Texts())
+        return X if isinstance(X, Given) else _read(X, self.inputs or Texts(), Quiet())
 
     # ------------------------------------------------------------------------------------------------- words
 
@@ -301,7 +301,7 @@ class _Learning:
         before = self._before()
         if self.estimator.inputs is None and before is not None:
             self.inputs = before.codec_.texts
-        given = X if isinstance(X, Given) else _read(X, self.inputs)
+        given = X if isinstance(X, Given) else _read(X, self.inputs, self.call.show)
         corpus: Corpus = given.rows
         self._tell(corpus, 0 if before is None else before.codec_.read)
         lexicon = self._lexicon(corpus, before)
@@ -430,13 +430,13 @@ class _Learning:
             warnings.warn("training was interrupted; the vectors so far are kept.", DataWarning, stacklevel=4)
 
 
-def _read(X: Any, inputs: Texts) -> Given:
+def _read(X: Any, inputs: Texts, show: Show) -> Given:
     """A corpus from whatever a user may pass as texts, a public set by its name."""
     if inputs.in_pieces:
         raise Unsupported("vectors are learned of words or characters, not of pieces. Leave unit and tokenizer out.")
     passages, name = _passages(X, inputs)
     found = read_corpus(
-        passages,
+        _shown(passages, show),
         inputs.cut(),
         min_count=inputs.min_count,
         max_size=inputs.max_size,
@@ -446,6 +446,15 @@ def _read(X: Any, inputs: Texts) -> Given:
     )
     found.findings[:0] = passages.findings
     return Given(found, None, name)
+
+
+def _shown(pieces: Iterable[str], show: Show) -> Iterator[str]:
+    """The same pieces of text, told of as they are read."""
+    read = 0
+    for piece in pieces:
+        yield piece
+        read += len(piece)
+        show.step(0.0, {"characters read": read})
 
 
 def _passages(X: Any, inputs: Texts) -> tuple[Passages, str]:

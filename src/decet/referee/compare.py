@@ -32,7 +32,7 @@ from decet.referee.comparison import Comparison, Judged
 from decet.referee.contenders import Contender, Network, Terms, latency, peak_memory
 from decet.referee.intervals import interval, resampled
 from decet.referee.rows import Ground, row_ground
-from decet.referee.verdict import FLOOR, Result, duration_of, ranked, verdict
+from decet.referee.verdict import FAMILY, FLOOR, Result, duration_of, ranked, verdict
 from decet.referee.words import word_ground
 from decet.tasks.embed import Embed
 from decet.training.checkpoint import read_tree, write_tree
@@ -84,7 +84,8 @@ def compare(
     X, y, groups, order: as `Estimator.fit` takes them; rows of one group, and copies, stay on one side. Of vectors of
         words y is a file of word tests; None: the public set "word-tests", which is English.
     families: which of the row: names, classes or settings (`["CNN", ResNet(depth=18)]`); None = all.
-    budget: seconds for the whole call, in equal shares, baselines included; None = each as long as its cell says.
+    budget: seconds for the whole call, in equal shares; what baselines leave of theirs goes to the families. None =
+        each as long as its cell says.
     test: share of the rows set aside, where X has no official test part. seed: of every random draw (0).
     out: folder for a model folder a family, comparison.json and report.html; resume: go on with what was interrupted
         there; overwrite: take its place. show: where progress is told. command: how it was asked for, for the report.
@@ -179,6 +180,7 @@ class _Match:
         self.results: dict[str, Result] = {}
         self.answers: dict[str, Array] = {}
         self.done: dict[str, Contender] = {}
+        self.shares: dict[str, float] = {}  # seconds for each, by kind of contender
         self.interrupted = False
 
     def run(self) -> Comparison:
@@ -208,22 +210,30 @@ class _Match:
         return [*self.ground.baselines, *networks]
 
     def _fit_all(self, contenders: Sequence[Contender]) -> None:
-        rivals = sum(c.kind != FLOOR for c in contenders)
-        share = None if self.call.budget is None else OWN * self._left() / rivals
         self.waiting = [c.name for c in contenders]
         try:
             for number, contender in enumerate(contenders):
                 if contender.name not in self.results:
-                    waiting = max(1, sum(c.kind != FLOOR for c in contenders[number:]))
-                    # Where another took longer than its share, the others' are cut, so that the whole stays in time.
-                    own = None if share is None else max(0.1, min(share, OWN * self._left() / waiting))
-                    self._one(contender, own, Part(self.call.show, number, len(contenders)))
+                    self._one(contender, self._share(contenders, number), Part(self.call.show, number, len(contenders)))
                     self._write_down()
                 self.waiting.remove(contender.name)
                 if self.interrupted:
                     break
         except KeyboardInterrupt:
             self.interrupted = True
+
+    def _share(self, contenders: Sequence[Contender], number: int) -> float | None:
+        """Seconds for one of them: what others do not need goes to the families, to each the same.
+
+        Where another took longer than its share, the others' are cut, so that the whole stays in time.
+        """
+        if self.call.budget is None:
+            return None
+        kind, rivals = contenders[number].kind, [c for c in contenders if c.kind != FLOOR]
+        sharing = [c for c in rivals if c.kind == FAMILY] if kind == FAMILY else rivals
+        equal = self.shares.setdefault(kind, OWN * self._left() / max(1, len(sharing)))
+        waiting = sum(c.kind != FLOOR for c in contenders[number:])
+        return max(0.1, min(equal, OWN * self._left() / max(1, waiting)))
 
     def _left(self) -> float:
         """Seconds of the budget that are left."""
