@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from decet.data.words import END, cutter, has_han
 from decet.errors import BadInput
@@ -83,3 +85,9 @@ def test_chinese_characters_are_known_by_sight():
 def test_an_unknown_unit_is_refused():
     with pytest.raises(BadInput, match="unit must be one of 'words', 'characters'"):
         words("a", unit="letters")
+
+
+@given(st.text(alphabet="aB9' _-.\t\r\x0b\x1c", max_size=40))
+def test_lines_in_ascii_are_cut_by_a_quicker_way_which_is_no_other_one(line: str):
+    """A line with an accent goes the long way."""
+    assert words(line) == words(f"{line} \u00e9")[:-1]

@@ -26,6 +26,8 @@ _MARKS = re.compile("[\u0300-\u036f]")
 _LETTER = rf"(?:(?![{_HAN}])[^\W_])"  # or digit
 _MARK = "[\u0300-\u036f\u0591-\u05c7\u064b-\u0652\u0900-\u0903\u093a-\u094f\u200d]"  # that go on with a word
 _WORD = re.compile(rf"{_LETTER}(?:{_LETTER}|{_MARK})*(?:['\u2019]{_LETTER}(?:{_LETTER}|{_MARK})*)*|[{_HAN}]+|\n")
+_BLANKS = {code: " " for code in range(128) if not (chr(code).isalnum() or chr(code) == "'")}
+_STRAY = re.compile("(?<![a-zA-Z0-9])'|'(?![a-zA-Z0-9])")  # apostrophes that are not within a word
 _CHARACTER = re.compile(rf"\n|[^\s]{_MARK}*")
 
 
@@ -38,7 +40,6 @@ def cutter(unit: str, *, lower: bool, form: str | None, accents: bool, joined: s
     check_choice("unit", unit, UNITS)
     check_choice("form", form, FORMS)
     words = _joining(joined) if joined else _WORD
-    find = (words if unit == "words" else _CHARACTER).findall
 
     def cut(text: str) -> list[str]:
         if form is not None and not text.isascii() and not unicodedata.is_normalized(form, text):  # type: ignore[arg-type]
@@ -47,13 +48,28 @@ def cutter(unit: str, *, lower: bool, form: str | None, accents: bool, joined: s
             text = text.lower()
         if not accents and not text.isascii():
             text = unicodedata.normalize("NFC", _MARKS.sub("", unicodedata.normalize("NFD", text)))
-        if unit == "words" and not text.isascii():
-            text = text.replace("\u2019", "'")
-            if has_han(text):
-                return _cut_han(find(text))
-        return find(text)
+        if unit == "characters":
+            return _CHARACTER.findall(text)
+        first, *lines = text.split("\n")
+        found = _cut_line(first, words)
+        for line in lines:
+            found.append(END)
+            found += _cut_line(line, words)
+        return found
 
     return cut
+
+
+def _cut_line(line: str, words: re.Pattern[str]) -> list[str]:
+    """The words of a line; plain ones in ASCII without the expression that says what a word is, in a third of the
+    time."""
+    if words is not _WORD or not line.isascii():
+        line = line.replace("\u2019", "'")
+        found = words.findall(line)
+        return _cut_han(found) if has_han(line) else found
+    if "'" in line:
+        line = _STRAY.sub(" ", line)
+    return line.translate(_BLANKS).split()
 
 
 def has_han(text: str) -> bool:

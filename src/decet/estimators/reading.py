@@ -240,7 +240,9 @@ def check_there(X: str | Path) -> None:
             return
         hint = near(path) or hint
     shown = str(X) if len(str(X)) <= 60 else f"{str(X)[:60]}..."
-    raise BadInput(f"no such path or public set: {shown!r}.{hint} A text itself is given in a list, or to decet predict by --text.")
+    raise BadInput(
+        f"no such path or public set: {shown!r}.{hint} A text itself is given in a list, or to decet predict by --text."
+    )
 
 
 def _documents(estimator: Any, X: Any, y: Any, reset: bool = False) -> tuple[Any, Any]:

@@ -20,6 +20,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from decet.nn import team
+
 GAMMA = 0x9E3779B97F4A7C15
 MIX = (0xBF58476D1CE4E5B9, 0x94D049BB133111EB)
 OTHER = 0xD1B54A32D192ED03  # what the seed of negatives differs by
@@ -64,9 +66,26 @@ class Draws:
         edges = offsets - first
         if self.below is None:
             return np.ascontiguousarray(ids), places, edges
+        if team.compiles():
+            words, places, before = self._compiled(ids, self.below, first, seed)
+            return words, places, before[edges]
         stays = (bits(seed, places) & LOW) <= self.below[ids]
         before = np.concatenate([[0], np.cumsum(stays)])
         return np.ascontiguousarray(ids[stays]), places[stays], before[edges]
+
+    def _compiled(self, ids: Ids, below: Bits, first: int, seed: int) -> tuple[Ids, Array, Array]:
+        """The same words and places, and how many words stay before each."""
+        from decet.nn import drawing_kernels as kernels
+
+        ids = np.ascontiguousarray(ids, np.int32)
+        words, places = np.empty(len(ids), np.int32), np.empty(len(ids), np.int64)
+        before = np.empty(len(ids) + 1, np.int64)
+        job = kernels.Job(
+            seed if seed < 2**63 else seed - 2**64, first, len(ids), ids.ctypes.data, below.ctypes.data, len(below),
+            words.ctypes.data, places.ctypes.data, before.ctypes.data,
+        )  # fmt: skip
+        team.run(kernels.work().address, 1, job)
+        return words[: before[-1]], places[: before[-1]], before
 
     def reaches(self, places: Array, seed: int) -> Array:
         """Words to each side, from 1 to the window, of the words at these places."""

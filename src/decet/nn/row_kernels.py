@@ -12,12 +12,16 @@ from typing import Any
 
 import numpy as np
 from llvmlite import ir
-from numba import njit, types
+from numba import carray, njit, types
 from numba.extending import intrinsic
+
+from decet.nn.compiled import at
 
 FAST = {"reassoc", "contract", "arcp", "nsz"}  # sums in any order; NaN stays NaN
 STEEP = 30.0  # margins beyond which e^-x counts as 0
 LINE = 64  # bytes that the cache fetches at a time
+AHEAD = 6  # rows that are fetched before their turn
+SPREAD, LOW, HALF = np.uint64(0x9E3779B1), np.uint64(0xFFFFFFFF), np.uint64(32)
 one = np.float32
 
 
@@ -180,3 +184,88 @@ def residuals(margins: Any, above: Any, count: int, rate: Any) -> float:
             total += np.log(product)
             product = 1.0
     return total + np.log(product)
+
+
+# ---------------------------------------------------------------------------------------- the products of a unit
+
+
+@njit(forceinline=True)
+def asked(room: Any, m: int, n: int, labels: Any, rate: Any, dX: Any, dY: Any) -> float:
+    """Every row of X asked about every row of Y: dX (m, D), dY (n, D), and the loss. labels (n,): 1 = it is real."""
+    G, T = room.margins, room.turned
+    products(room.X, m, room.Y, n, G)
+    for i in range(m):
+        for k in range(n):
+            if labels[k]:
+                G[i * n + k] = -G[i * n + k]
+    loss = residuals(G, room.above, m * n, rate)
+    for i in range(m):
+        for k in range(n):
+            if labels[k]:
+                G[i * n + k] = -G[i * n + k]
+            T[k * m + i] = G[i * n + k]
+    for i in range(m):
+        mixed(G[i * n :], room.Y, n, dX[i])
+    for k in range(n):
+        mixed(T[k * m :], room.X, m, dY[k])
+    return loss
+
+
+@njit(error_model="numpy", forceinline=True)
+def asked_bags(
+    room: Any, m: int, n: int, share: Any, outs: Any, lows: Any, highs: Any, rate: Any, dX: Any, dY: Any
+) -> float:
+    """Row i of X asked about row i of Y, which is real, and about all from m on, which are not and count `share`."""
+    X, Y, T = room.X, room.Y, room.turned
+    others = n - m
+    real, G = room.margins, room.margins[m:]
+    products(X, m, Y[m:], others, G)
+    for i in range(m):
+        real[i] = -dot(X[i], Y[i])
+        empty = highs[i] - lows[i] < 2  # a window without neighbours asks nothing
+        if empty:
+            real[i] = -one(STEEP)
+        for k in range(others):
+            if empty or outs[m + k] == outs[i]:
+                G[i * others + k] = -one(STEEP)
+    loss = residuals(real, room.above, m, rate) + share * residuals(G, room.above, m * others, rate * share)
+    for i in range(m):
+        for k in range(others):
+            T[k * m + i] = G[i * others + k]
+        mixed(G[i * others :], Y[m:], others, dX[i])
+        plus_times(dX[i], Y[i], -real[i])
+        clear(dY[i])
+        plus_times(dY[i], X[i], -real[i])
+    for k in range(others):
+        mixed(T[k * m :], X, m, dY[m + k])
+    return loss
+
+
+# ------------------------------------------------------------------------------------------- many rows to many rows
+
+
+@njit(forceinline=True)
+def owned(row: int, worker: int, workers: int) -> Any:
+    """1 where a row is the worker's, else 0: rows are dealt out by a hash, for to divide is dear."""
+    return np.int64(((np.uint64(row) * SPREAD & LOW) * np.uint64(workers)) >> HALF == np.uint64(worker))
+
+
+@njit(forceinline=True)
+def listed(moves: Any, count: int, target: int, row: int, own: int, width: int) -> int:
+    """Write down that a row is to be added to another, both by address, if it is one's own; how many there are now."""
+    moves[count, 0], moves[count, 1] = target, row
+    count += own
+    if count == len(moves):
+        plus_listed(moves, count, width)
+        count = 0
+    return count
+
+
+@njit
+def plus_listed(moves: Any, count: int, width: int) -> None:
+    """Add the rows that are listed, in their order."""
+    for i in range(count):
+        if i + AHEAD < count:
+            fetch_row(moves[i + AHEAD, 0], 0, width)
+            fetch_row(moves[i + AHEAD, 1], 0, width)
+        plus(carray(at(moves[i, 0]), width, np.float32), carray(at(moves[i, 1]), width, np.float32))

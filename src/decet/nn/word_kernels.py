@@ -36,18 +36,18 @@ from numba.np.unsafe.ndarray import to_fixed_tuple
 from decet.nn.compiled import HEAD, at, kept, pointer, turns
 from decet.nn.drawing import GAMMA, MIX, OTHER, PACE
 from decet.nn.row_kernels import (
-    STEEP,
+    asked,
+    asked_bags,
     clear,
     copy,
-    dot,
     fetch_row,
-    mixed,
+    listed,
     one,
+    owned,
     plus,
+    plus_listed,
     plus_product,
     plus_times,
-    products,
-    residuals,
 )
 
 
@@ -202,61 +202,6 @@ def draw(seed: Any, place: Any) -> Any:
     return z ^ (z >> np.uint64(31))
 
 
-# ------------------------------------------------------------------------------------------------- small products
-
-
-@njit(forceinline=True)
-def _pairs(room: Any, m: int, n: int, labels: Any, rate: Any, dX: Any, dY: Any) -> float:
-    """Every row of X asked about every row of Y: dX (m, D), dY (n, D), and the loss. labels (n,): 1 = it is real."""
-    G, T = room.margins, room.turned
-    products(room.X, m, room.Y, n, G)
-    for i in range(m):
-        for k in range(n):
-            if labels[k]:
-                G[i * n + k] = -G[i * n + k]
-    loss = residuals(G, room.above, m * n, rate)
-    for i in range(m):
-        for k in range(n):
-            if labels[k]:
-                G[i * n + k] = -G[i * n + k]
-            T[k * m + i] = G[i * n + k]
-    for i in range(m):
-        mixed(G[i * n :], room.Y, n, dX[i])
-    for k in range(n):
-        mixed(T[k * m :], room.X, m, dY[k])
-    return loss
-
-
-@njit(error_model="numpy", forceinline=True)
-def _bags(
-    room: Any, m: int, n: int, share: Any, outs: Any, lows: Any, highs: Any, rate: Any, dX: Any, dY: Any
-) -> float:
-    """Row i of X asked about row i of Y, which is real, and about all from m on, which are not and count `share`."""
-    X, Y, T = room.X, room.Y, room.turned
-    others = n - m
-    real, G = room.margins, room.margins[m:]
-    products(X, m, Y[m:], others, G)
-    for i in range(m):
-        real[i] = -dot(X[i], Y[i])
-        empty = highs[i] - lows[i] < 2  # a window without neighbours asks nothing
-        if empty:
-            real[i] = -one(STEEP)
-        for k in range(others):
-            if empty or outs[m + k] == outs[i]:
-                G[i * others + k] = -one(STEEP)
-    loss = residuals(real, room.above, m, rate) + share * residuals(G, room.above, m * others, rate * share)
-    for i in range(m):
-        for k in range(others):
-            T[k * m + i] = G[i * others + k]
-        mixed(G[i * others :], Y[m:], others, dX[i])
-        plus_times(dX[i], Y[i], -real[i])
-        clear(dY[i])
-        plus_times(dY[i], X[i], -real[i])
-    for k in range(others):
-        mixed(T[k * m :], X, m, dY[m + k])
-    return loss
-
-
 # -------------------------------------------------------------------------------------------- what a unit is about
 
 
@@ -371,13 +316,15 @@ def _work(job: Any, rows: Any, room: Any, unit: int, numbers: Any, rate: Any, dX
             _mean_row(job, rows, lows[i], highs[i], first + i, room.X[i], room.spare[0])
             pairs += highs[i] - lows[i] >= 2
         if job.negatives:
-            return _bags(room, centres, n, one(job.negatives) / one(job.drawn), outs, lows, highs, rate, dX, dY), pairs
-        return _pairs(room, pairs, n, labels, rate, dX, dY), pairs
+            return asked_bags(
+                room, centres, n, one(job.negatives) / one(job.drawn), outs, lows, highs, rate, dX, dY
+            ), pairs
+        return asked(room, pairs, n, labels, rate, dX, dY), pairs
     for j in range(lows[0], highs[0]):
         if j != first:
             _word_row(job, rows, rows.words[j], room.X[pairs])
             pairs += 1
-    return _pairs(room, pairs, n, labels, rate, dX, dY), pairs
+    return asked(room, pairs, n, labels, rate, dX, dY), pairs
 
 
 # ------------------------------------------------------------------------------------------------ what a unit moves
@@ -514,8 +461,43 @@ def _freeze(job: Any, first: int, last: int, begin: int, worker: int) -> None:
 
 
 @njit
-def _thaw(job: Any, first: int, last: int, turning: int, worker: int, workers: int) -> None:
-    """Add what a block's units move, in their order, to what the worker owns: rows, or (turning) positions."""
+def _thaw(job: Any, first: int, last: int, worker: int, workers: int) -> None:
+    """Add what a block's units move, in their order, to the rows that the worker owns.
+
+    They are listed first, without a branch that nobody could foretell, so that rows are fetched before their turn.
+    """
+    words, numbers = carray(at(job.words), job.centres, np.int32), 2 + 2 * job.group + 2 * job.most_out
+    parts, pieces = carray(at(job.parts), job.vocabulary + 1, np.int64), carray(at(job.pieces), 1 << 40, np.int32)
+    moves = carray(at(job.scratch + worker * job.room), (job.room // 16, 2), np.int64)
+    stride, count = 4 * job.width, 0
+    for unit in range(first, last):
+        dX = job.store + (unit - first) * job.slot
+        dY = dX + job.most_in * stride
+        n, centres, lows, highs, outs, _ = _slot(job, carray(at(dY + job.most_out * stride), numbers, np.int32))
+        for k in range(n):
+            own = owned(outs[k], worker, workers)
+            count = listed(moves, count, job.outputs + outs[k] * stride, dY + k * stride, own, job.width)
+        i = 0
+        for c in range(centres):
+            centre = unit * job.group + c
+            for j in range(lows[c], highs[c]):
+                if j == centre:
+                    continue
+                row, word = dX + (c if job.bags else i) * stride, words[j]
+                i += 1
+                if job.parts == 0:
+                    own = owned(word, worker, workers)
+                    count = listed(moves, count, job.inputs + word * stride, row, own, job.width)
+                    continue
+                for k in range(parts[word], parts[word + 1]):
+                    own = owned(pieces[k], worker, workers)
+                    count = listed(moves, count, job.inputs + pieces[k] * stride, row, own, job.width)
+    plus_listed(moves, count, job.width)
+
+
+@njit
+def _thaw_turned(job: Any, first: int, last: int, turning: int, worker: int, workers: int) -> None:
+    """The same where positions have weights: to rows, or (turning) to what the positions will move by."""
     rows, room = _rows(job), _room(job, worker)
     for unit in range(first, last):
         dX, dY, numbers = _stored(job, unit - first)
@@ -547,10 +529,13 @@ def _in_blocks(job: Any, first: int, last: int, step: int, workers: int) -> None
         _together(job)
         if job.positions:
             for worker in range(first, last, step):
-                _thaw(job, begin, begin + size, 1, worker, workers)
+                _thaw_turned(job, begin, begin + size, 1, worker, workers)
             _together(job)
         for worker in range(first, last, step):
-            _thaw(job, begin, begin + size, 0, worker, workers)
+            if job.positions:
+                _thaw_turned(job, begin, begin + size, 0, worker, workers)
+            else:
+                _thaw(job, begin, begin + size, worker, workers)
         _together(job)
         if job.positions:
             for worker in range(first, last, step):
