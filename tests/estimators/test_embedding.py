@@ -33,6 +33,8 @@ from decet import (
     Word2Vec,
     WordEmbedder,
 )
+from decet.contracts import Clock
+from decet.data.corpus import read_corpus
 from decet.data.vectors import read_vectors
 from decet.estimators import embedding
 from decet.estimators.embedding import Sentences
@@ -648,3 +650,17 @@ def test_settings_of_classifiers_are_refused_before_texts_are_read(said):
     name = next(iter(said))
     with pytest.raises(BadInput, match=rf"^family\.{name} is for classifiers of texts"):
         WordEmbedder(Word2Vec(**said)).fit("nowhere.txt")
+
+
+def test_steps_come_in_a_new_order_each_epoch_and_hold_every_word_once() -> None:
+    corpus = read_corpus(["a b c d e f g h\n"] * 40, Texts().cut(), min_count=1)
+    source = Sentences(corpus, words=32)
+
+    def epoch(number: int) -> list[int]:
+        steps = range(number * source.steps, (number + 1) * source.steps)
+        return [source.next(Clock(step=step, plan=[(0, 0.0, 100)])).inputs[2] for step in steps]
+
+    assert source.steps == 10
+    assert sorted(epoch(0)) == sorted(epoch(1)) == list(range(0, 320, 32))
+    assert epoch(0) != epoch(1)
+    assert epoch(1) == epoch(1)

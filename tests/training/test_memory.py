@@ -10,7 +10,7 @@ import torch
 
 from decet import DNN, Recipe, TableRegressor
 from decet.training import memory
-from decet.training.memory import kept
+from decet.training.memory import kept, trim
 
 FLOATS = 2**24  # 64 MB: glibc maps each such piece by itself
 
@@ -104,3 +104,13 @@ def test_an_error_ends_it_too(library: Library) -> None:
 def test_the_users_own_rules_are_left_alone(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(name, "65536")
     assert memory._glibc.__wrapped__() is None
+
+
+def test_what_many_small_pieces_lay_in_goes_back_when_they_are_free() -> None:
+    pieces = [np.ones(1_000, np.uint8) for _ in range(60_000)]  # 60 MB, too small to be mapped one by one
+    last = np.ones(1_000, np.uint8)  # keeps the heap's end where it is
+    filled = resident()
+    del pieces
+    trim()
+    assert resident() < filled - 40_000_000
+    assert last.all()

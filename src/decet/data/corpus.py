@@ -143,8 +143,8 @@ def read_corpus(
         findings.append(f"{found:,} pairs of words became phrases.")
         if not found:
             break
-    order = sorted(range(len(words)), key=lambda i: (-counts[i], words[i]))
-    often = [i for i in order if counts[i] >= min_count]
+    order = np.array(sorted(range(len(words)), key=words.__getitem__), np.int64)
+    often = order[np.argsort(-counts[order], kind="stable")][: int((counts >= min_count).sum())]
     if len(often) < 2:
         raise BadInput(_told_few(name, counts, min_count))
     kept = often[:max_size]
@@ -154,7 +154,9 @@ def read_corpus(
     if cuts:
         lines = "1 sentence" if cuts == 1 else f"{cuts:,} sentences"
         findings.append(f"{lines} of more than {LONGEST:,} words cut to pieces of so many.")
-    return Corpus(ids, offsets, [words[i] for i in kept], counts[kept], read, len(words), findings)
+    types, told = len(words), "\n".join([words[i] for i in kept.tolist()])
+    words.clear()  # the few that are kept would hold all the memory that the many lay in
+    return Corpus(ids, offsets, told.split("\n"), counts[kept], read, types, findings)
 
 
 def _numbered(pieces: Iterable[str], cut: Callable[[str], list[str]]) -> tuple[Numbers, list[str], int, int]:

@@ -35,6 +35,7 @@ from decet.families.word2vec import Mean
 from decet.settings import joined
 from decet.tasks.embed import Embed, WordVectors
 from decet.training.loop import train
+from decet.training.memory import trim
 from decet.training.progress import Quiet, Show
 from decet.training.recipe import FALLBACK, Recipe
 
@@ -47,7 +48,8 @@ BUCKETS = 2_000_000  # rows that n-grams share, where it is not said
 
 
 class Sentences(Source):
-    """A corpus in its order, so many words a step, whole sentences."""
+    """A corpus, so many words a step, whole sentences; the steps in a new order each epoch, for what stands last in it
+    would count for little at a rate that falls."""
 
     def __init__(self, corpus: Corpus, words: int = STEP) -> None:
         self.corpus = corpus
@@ -55,9 +57,14 @@ class Sentences(Source):
         cuts = np.searchsorted(corpus.offsets, marks)
         self.cuts = np.unique(np.concatenate([[0], cuts]))
         self.steps = len(self.cuts) - 1
+        self.epoch, self.order = -1, np.empty(0, np.int64)
 
     def next(self, clock: Clock) -> Batch:
-        return self._take(clock.step % self.steps)
+        epoch, place = divmod(clock.step, self.steps)
+        if epoch != self.epoch:
+            drawn = np.random.Generator(np.random.Philox(clock.key("order", epoch)))
+            self.order, self.epoch = drawn.permutation(self.steps), epoch
+        return self._take(int(self.order[place]))
 
     def example(self) -> Batch:
         return self._take(0)
@@ -445,6 +452,7 @@ def _read(X: Any, inputs: Texts, show: Show) -> Given:
         name=name,
     )
     found.findings[:0] = passages.findings
+    trim()  # what reading took is free, and vectors need as much
     return Given(found, None, name)
 
 

@@ -38,6 +38,13 @@ def kept() -> Iterator[None]:
         _enter(library, -1)
 
 
+def trim() -> None:
+    """Give the system back what is free: of many small pieces, as of a text's words, glibc keeps the room."""
+    library = _glibc()
+    if library is not None and not _inside:
+        library.malloc_trim(0)
+
+
 def _enter(library: Any, step: int) -> None:
     """One more, or one less, that wants memory kept: the first changes the rules, the last changes them back."""
     global _inside
