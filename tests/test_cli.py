@@ -427,7 +427,7 @@ def test_texts_that_cannot_be_answered_are_told(run: Run) -> None:
     assert run("predict", "t", "a fine room") == (
         2,
         "",
-        "decet: no such path or public set: 'a fine room'. A text itself is given in a list: ['...'] (--text).\n",
+        "decet: no such path or public set: 'a fine room'. A text itself is given in a list, or to decet predict by --text.\n",
     )
     assert run(f"fit text-classifier reviews.csv {NARROW}") == (
         2,
@@ -775,7 +775,7 @@ def test_similar_words_stand_under_one_another(words: Run) -> None:
         ("evaluate w nowhere.tsv", "there is no file 'nowhere.tsv' of pairs or questions."),
         (
             "predict w nowhere",
-            "no such path or public set: 'nowhere'. A text itself is given in a list: ['...'] (--text).",
+            "no such path or public set: 'nowhere'. A text itself is given in a list, or to decet predict by --text.",
         ),
         ("fit word-embedder wordtests", "no such path or public set: 'wordtests'. Did you mean 'word-tests'?"),
         ("fit word-embedder sentence.txt", "there is no file 'sentence.txt' of texts. Did you mean 'sentences.txt'?"),

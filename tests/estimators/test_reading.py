@@ -295,7 +295,7 @@ def test_a_text_in_place_of_a_path_is_told(tmp_path):
     fitted = reader().fit(*reviews())
     for text, shown in (("What a fine room.", "What a fine room."), ("很好" * 200, "很好" * 30 + "...")):
         assert refused(lambda text=text: fitted.predict(text)) == (
-            f"no such path or public set: {shown!r}. A text itself is given in a list: ['...'] (--text)."
+            f"no such path or public set: {shown!r}. A text itself is given in a list, or to decet predict by --text."
         )
     assert "Did you mean 'bbc'?" in refused(lambda: fitted.predict("bbcc"))
     (tmp_path / "reviews.txt").write_text("fine")
