@@ -427,7 +427,8 @@ def test_texts_that_cannot_be_answered_are_told(run: Run) -> None:
     assert run("predict", "t", "a fine room") == (
         2,
         "",
-        "decet: no such path or public set: 'a fine room'. A text itself is given in a list, or to decet predict by --text.\n",
+        "decet: no such path or public set: 'a fine room'. "
+        "A text itself is given in a list, or to decet predict by --text.\n",
     )
     assert run(f"fit text-classifier reviews.csv {NARROW}") == (
         2,
