@@ -70,7 +70,7 @@ class Corpus:
 
 class Numbers:
     """Numbers appended, then read by slices; from `IN_MEMORY` on they lie in a file that is gone once nobody holds it,
-    so that a corpus takes no more memory the longer it is."""
+    so that a corpus takes little more memory the longer it is."""
 
     def __init__(self, kind: Any) -> None:
         self.kind, self.parts, self.size = np.dtype(kind), list[Array](), 0
@@ -202,13 +202,15 @@ def _pruned(numbers: Numbers, new: Array) -> tuple[Numbers, Array, int]:
         ids.add(some[some != _END])
         done += len(some) - len(stops)
         ends.append(bounds)
-    edges = np.unique(np.concatenate([[0], *ends]))
+    edges = np.concatenate([np.zeros(1, np.int64), *ends])
+    ends.clear()
+    edges = edges[np.diff(edges, prepend=-1) > 0]  # rising: a sentence of rare words alone leaves none
     sizes = np.diff(edges)
     if len(sizes) and sizes.max() > LONGEST:
         cuts = int((sizes > LONGEST).sum())
         extra = [np.arange(a + LONGEST, b, LONGEST) for a, b in itertools.pairwise(edges) if b - a > LONGEST]
         edges = np.unique(np.concatenate([edges, *extra]))
-    return ids, edges.astype(np.int64), cuts
+    return ids, edges, cuts
 
 
 def _with_phrases(
