@@ -251,9 +251,12 @@ def owned(row: int, worker: int, workers: int) -> Any:
 
 
 @njit(forceinline=True)
-def listed(moves: Any, count: int, target: int, row: int, own: int, width: int) -> int:
-    """Write down that a row is to be added to another, both by address, if it is one's own; how many there are now."""
-    moves[count, 0], moves[count, 1] = target, row
+def listed(moves: Any, count: int, target: int, row: int, weight: int, own: int, width: int) -> int:
+    """Write down that a row is to be added to another, if it is one's own; how many there are now.
+
+    All by address; weight: of what the row is to be multiplied by, number by number; 0 = nothing.
+    """
+    moves[count, 0], moves[count, 1], moves[count, 2] = target, row, weight
     count += own
     if count == len(moves):
         plus_listed(moves, count, width)
@@ -262,10 +265,15 @@ def listed(moves: Any, count: int, target: int, row: int, own: int, width: int) 
 
 
 @njit
-def plus_listed(moves: Any, count: int, width: int) -> None:
-    """Add the rows that are listed, in their order."""
+def plus_listed(moves: Any, count: int, width: int, ahead: int = AHEAD) -> None:
+    """Add the rows that are listed, in their order; each is fetched so many before its turn."""
     for i in range(count):
-        if i + AHEAD < count:
-            fetch_row(moves[i + AHEAD, 0], 0, width)
-            fetch_row(moves[i + AHEAD, 1], 0, width)
-        plus(carray(at(moves[i, 0]), width, np.float32), carray(at(moves[i, 1]), width, np.float32))
+        if i + ahead < count:
+            fetch_row(moves[i + ahead, 0], 0, width)
+            fetch_row(moves[i + ahead, 1], 0, width)
+        target = carray(at(moves[i, 0]), width, np.float32)
+        row = carray(at(moves[i, 1]), width, np.float32)
+        if moves[i, 2]:
+            plus_product(target, row, carray(at(moves[i, 2]), width, np.float32), one(1))
+        else:
+            plus(target, row)

@@ -90,6 +90,8 @@ class Job(NamedTuple):
 
 
 FIELDS = len(Job._fields)
+LISTED = 256  # rows to be added that are listed at a time
+MOVE = 24  # bytes of each in the list
 
 
 class Rows(NamedTuple):
@@ -111,9 +113,11 @@ class Rows(NamedTuple):
 
 
 class Room(NamedTuple):
-    """A worker's scratch: X, dX (m, D), Y, dY (n, D), two rows to spare, and for a unit's products margins, the same
-    the other way round, and 1 + e^-|margin|; then two slots of numbers, of this unit and the next."""
+    """A worker's scratch: what is to be added (see `listed`), X, dX (m, D), Y, dY (n, D), two rows to spare, and for a
+    unit's products margins, the same the other way round, and 1 + e^-|margin|; then two slots of numbers, of this unit
+    and the next."""
 
+    moves: Any
     X: Any
     dX: Any
     Y: Any
@@ -128,7 +132,7 @@ class Room(NamedTuple):
 def room_of(group: int, most_in: int, most_out: int, width: int) -> tuple[int, int]:
     """Bytes of scratch a worker, and bytes of store a unit of a block."""
     rows, products, numbers = most_in + most_out, most_in * (most_out + 1), 4 * _slot_size(group, most_out)
-    scratch = 4 * width * (2 * rows + 2) + 12 * products + 2 * numbers
+    scratch = MOVE * LISTED + 4 * width * (2 * rows + 2) + 12 * products + 2 * numbers
     return -(-scratch // 64) * 64 + 256, 4 * width * rows + -(-numbers // 64) * 64
 
 
@@ -163,6 +167,8 @@ def _room(job: Any, worker: int) -> Any:
     m, n, width = job.most_in, job.most_out, job.width
     products, numbers = m * (n + 1), 2 + 2 * job.group + 2 * n
     base = job.scratch + worker * job.room
+    moves = carray(at(base), (LISTED, MOVE // 8), np.int64)
+    base += MOVE * LISTED
     X = carray(at(base), (m, width), np.float32)
     base += 4 * m * width
     dX = carray(at(base), (m, width), np.float32)
@@ -179,7 +185,7 @@ def _room(job: Any, worker: int) -> Any:
     base += 4 * products
     above = carray(at(base), products, np.float32)
     base += 4 * products
-    return Room(X, dX, Y, dY, spare, margins, turned, above, carray(at(base), (2, numbers), np.int32))
+    return Room(moves, X, dX, Y, dY, spare, margins, turned, above, carray(at(base), (2, numbers), np.int32))
 
 
 @intrinsic
@@ -331,41 +337,37 @@ def _work(job: Any, rows: Any, room: Any, unit: int, numbers: Any, rate: Any, dX
 
 
 @njit(forceinline=True)
-def _add(job: Any, rows: Any, unit: int, numbers: Any, dX: Any, dY: Any, spare: Any, worker: int, workers: int) -> None:
-    """Add what a unit moves, to the rows that the worker owns; one of one owns all.
+def _move(
+    job: Any, rows: Any, unit: int, numbers: Any, dX: Any, dY: Any, moves: Any, count: int, worker: int, workers: int
+) -> int:
+    """List what a unit moves of the rows that the worker owns; how many are listed now.
 
     As in word2vec.c and fastText, what a mean moves by goes to each of its parts in full.
     """
     n, centres, lows, highs, outs, _ = _slot(job, numbers)
+    width, stride, i = job.width, 4 * job.width, 0
+    into, out = dX.ctypes.data, dY.ctypes.data
     for k in range(n):
-        if workers == 1 or outs[k] % workers == worker:
-            plus(rows.outputs[outs[k]], dY[k])
-    i = 0
+        own = owned(outs[k], worker, workers)
+        count = listed(moves, count, job.outputs + outs[k] * stride, out + k * stride, 0, own, width)
     for c in range(centres):
         centre = unit * job.group + c
         for j in range(lows[c], highs[c]):
             if j == centre:
                 continue
-            row = dX[c] if job.bags else dX[i]
+            row, word, weight = into + (c if job.bags else i) * stride, rows.words[j], 0
             i += 1
             if job.positions:
-                clear(spare)
-                plus_product(spare, row, rows.positions[_position(job.window, j - centre)], one(1))
-                _add_word(job, rows, rows.words[j], spare, worker, workers)
-            else:
-                _add_word(job, rows, rows.words[j], row, worker, workers)
-
-
-@njit(forceinline=True)
-def _add_word(job: Any, rows: Any, word: int, row: Any, worker: int, workers: int) -> None:
-    if job.parts == 0:
-        if workers == 1 or word % workers == worker:
-            plus(rows.inputs[word], row)
-        return
-    for k in range(rows.parts[word], rows.parts[word + 1]):
-        piece = rows.pieces[k]
-        if workers == 1 or piece % workers == worker:
-            plus(rows.inputs[piece], row)
+                weight = job.positions + _position(job.window, j - centre) * stride
+            if job.parts == 0:
+                own = owned(word, worker, workers)
+                count = listed(moves, count, job.inputs + word * stride, row, weight, own, width)
+                continue
+            for k in range(rows.parts[word], rows.parts[word + 1]):
+                piece = rows.pieces[k]
+                own = owned(piece, worker, workers)
+                count = listed(moves, count, job.inputs + piece * stride, row, weight, own, width)
+    return count
 
 
 @njit(error_model="numpy", forceinline=True)
@@ -412,7 +414,8 @@ def _race(job: Any, first: int, last: int, worker: int) -> None:
             numbers = room.slots[(unit - 1) & 1]
             more, count = _work(job, rows, room, unit - 1, numbers, rate, room.dX, room.dY)
             if count:
-                _add(job, rows, unit - 1, numbers, room.dX, room.dY, room.spare[0], 0, 1)
+                moved = _move(job, rows, unit - 1, numbers, room.dX, room.dY, room.moves, 0, 0, 1)
+                plus_listed(room.moves, moved, job.width, LISTED)  # they are near: they were read just now
                 if job.positions:
                     _turn(job, rows, unit - 1, numbers, room.dX, room.spare[0], rows.positions, 0, 1)
             loss += more
@@ -461,50 +464,16 @@ def _freeze(job: Any, first: int, last: int, begin: int, worker: int) -> None:
 
 
 @njit
-def _thaw(job: Any, first: int, last: int, worker: int, workers: int) -> None:
-    """Add what a block's units move, in their order, to the rows that the worker owns.
-
-    They are listed first, without a branch that nobody could foretell, so that rows are fetched before their turn.
-    """
-    words, numbers = carray(at(job.words), job.centres, np.int32), 2 + 2 * job.group + 2 * job.most_out
-    parts, pieces = carray(at(job.parts), job.vocabulary + 1, np.int64), carray(at(job.pieces), 1 << 40, np.int32)
-    moves = carray(at(job.scratch + worker * job.room), (job.room // 16, 2), np.int64)
-    stride, count = 4 * job.width, 0
-    for unit in range(first, last):
-        dX = job.store + (unit - first) * job.slot
-        dY = dX + job.most_in * stride
-        n, centres, lows, highs, outs, _ = _slot(job, carray(at(dY + job.most_out * stride), numbers, np.int32))
-        for k in range(n):
-            own = owned(outs[k], worker, workers)
-            count = listed(moves, count, job.outputs + outs[k] * stride, dY + k * stride, own, job.width)
-        i = 0
-        for c in range(centres):
-            centre = unit * job.group + c
-            for j in range(lows[c], highs[c]):
-                if j == centre:
-                    continue
-                row, word = dX + (c if job.bags else i) * stride, words[j]
-                i += 1
-                if job.parts == 0:
-                    own = owned(word, worker, workers)
-                    count = listed(moves, count, job.inputs + word * stride, row, own, job.width)
-                    continue
-                for k in range(parts[word], parts[word + 1]):
-                    own = owned(pieces[k], worker, workers)
-                    count = listed(moves, count, job.inputs + pieces[k] * stride, row, own, job.width)
-    plus_listed(moves, count, job.width)
-
-
-@njit
-def _thaw_turned(job: Any, first: int, last: int, turning: int, worker: int, workers: int) -> None:
-    """The same where positions have weights: to rows, or (turning) to what the positions will move by."""
-    rows, room = _rows(job), _room(job, worker)
+def _thaw(job: Any, first: int, last: int, turning: int, worker: int, workers: int) -> None:
+    """Add what a block's units move, in their order, to what the worker owns: rows, or (turning) positions."""
+    rows, room, count = _rows(job), _room(job, worker), 0
     for unit in range(first, last):
         dX, dY, numbers = _stored(job, unit - first)
         if turning:
             _turn(job, rows, unit, numbers, dX, room.spare[0], rows.moves, worker, workers)
         else:
-            _add(job, rows, unit, numbers, dX, dY, room.spare[0], worker, workers)
+            count = _move(job, rows, unit, numbers, dX, dY, room.moves, count, worker, workers)
+    plus_listed(room.moves, count, job.width)
 
 
 @njit
@@ -529,13 +498,10 @@ def _in_blocks(job: Any, first: int, last: int, step: int, workers: int) -> None
         _together(job)
         if job.positions:
             for worker in range(first, last, step):
-                _thaw_turned(job, begin, begin + size, 1, worker, workers)
+                _thaw(job, begin, begin + size, 1, worker, workers)
             _together(job)
         for worker in range(first, last, step):
-            if job.positions:
-                _thaw_turned(job, begin, begin + size, 0, worker, workers)
-            else:
-                _thaw(job, begin, begin + size, worker, workers)
+            _thaw(job, begin, begin + size, 0, worker, workers)
         _together(job)
         if job.positions:
             for worker in range(first, last, step):
