@@ -18,7 +18,6 @@ Differs from the papers:
    half: as accurate, and one load serves many products.
 2. `deterministic=True` computes blocks of centres from the same rows, and adds in a fixed order.
 3. As in word2vec.c, the centre is predicted from its neighbours in skip-gram too.
-
 4. The weights of positions move by a hundredth of the rate: each takes part in every window.
 5. Of smooth inverse frequency the weights are taken; the direction that all texts share is not removed.
 

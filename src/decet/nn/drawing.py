@@ -81,7 +81,7 @@ class Draws:
         words, places = np.empty(len(ids), np.int32), np.empty(len(ids), np.int64)
         before = np.empty(len(ids) + 1, np.int64)
         job = kernels.Job(
-            seed if seed < 2**63 else seed - 2**64, first, len(ids), ids.ctypes.data, below.ctypes.data, len(below),
+            signed(seed), first, len(ids), ids.ctypes.data, below.ctypes.data, len(below),
             words.ctypes.data, places.ctypes.data, before.ctypes.data,
         )  # fmt: skip
         team.run(kernels.work().address, 1, job)
@@ -110,6 +110,11 @@ def bits(seed: int, places: NDArray[Any]) -> Bits:
         z = (z ^ (z >> np.uint64(30))) * np.uint64(MIX[0])
         z = (z ^ (z >> np.uint64(27))) * np.uint64(MIX[1])
         return z ^ (z >> np.uint64(31))
+
+
+def signed(seed: int) -> int:
+    """The 64 bits of a seed as the kernels take them, in an int64."""
+    return seed if seed < 2**63 else seed - 2**64
 
 
 def thresholds(counts: Array, sample: float) -> Bits | None:

@@ -1,4 +1,4 @@
-"""The compiled half of `drawing`: which words of a passage are left out, made by numba on the first call."""
+"""The compiled half of `drawing`: random bits, and which words of a passage are left out; made by numba."""
 
 # mypy: disable-error-code="attr-defined, call-arg"
 # numba's types do not know what its intrinsics take.
@@ -9,7 +9,7 @@ import functools
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import carray
+from numba import carray, njit
 from numba.np.unsafe.ndarray import to_fixed_tuple
 
 from decet.nn.compiled import HEAD, at, kept
@@ -33,6 +33,15 @@ class Job(NamedTuple):
 FIELDS = len(Job._fields)
 
 
+@njit(forceinline=True)
+def draw(seed: Any, place: Any) -> Any:
+    """64 random bits of a seed and a place; see `drawing.bits`."""
+    z = seed + place * np.uint64(GAMMA)
+    z = (z ^ (z >> np.uint64(30))) * np.uint64(MIX[0])
+    z = (z ^ (z >> np.uint64(27))) * np.uint64(MIX[1])
+    return z ^ (z >> np.uint64(31))
+
+
 def _work(address: Any) -> None:
     numbers = carray(address, HEAD + FIELDS, np.int64)
     job = Job(*to_fixed_tuple(numbers[HEAD:], FIELDS))
@@ -43,12 +52,9 @@ def _work(address: Any) -> None:
     before[0] = 0
     for i in range(job.size):
         place = job.first + i
-        z = np.uint64(job.seed) + np.uint64(place) * np.uint64(GAMMA)
-        z = (z ^ (z >> np.uint64(30))) * np.uint64(MIX[0])
-        z = (z ^ (z >> np.uint64(27))) * np.uint64(MIX[1])
-        z = z ^ (z >> np.uint64(31))
+        found = draw(np.uint64(job.seed), np.uint64(place))
         words[n], places[n] = ids[i], place  # and written over where the word goes: no branch, none foretold wrongly
-        n += np.int64((z & low) <= below[ids[i]])
+        n += np.int64((found & low) <= below[ids[i]])
         before[i + 1] = n
 
 

@@ -34,7 +34,8 @@ from numba.extending import intrinsic
 from numba.np.unsafe.ndarray import to_fixed_tuple
 
 from decet.nn.compiled import HEAD, at, kept, pointer, turns
-from decet.nn.drawing import GAMMA, MIX, OTHER, PACE
+from decet.nn.drawing import OTHER, PACE
+from decet.nn.drawing_kernels import draw
 from decet.nn.row_kernels import (
     asked,
     asked_bags,
@@ -197,15 +198,6 @@ def _wait(typing: Any, function: Any) -> Any:
         return context.get_dummy_value()
 
     return types.void(types.int64), make
-
-
-@njit(forceinline=True)
-def draw(seed: Any, place: Any) -> Any:
-    """64 random bits of a seed and a place; see `drawing.bits`."""
-    z = seed + place * np.uint64(GAMMA)
-    z = (z ^ (z >> np.uint64(30))) * np.uint64(MIX[0])
-    z = (z ^ (z >> np.uint64(27))) * np.uint64(MIX[1])
-    return z ^ (z >> np.uint64(31))
 
 
 # -------------------------------------------------------------------------------------------- what a unit is about

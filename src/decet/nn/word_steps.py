@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from decet.nn import team
-from decet.nn.drawing import BLOCK, PACE, Draws
+from decet.nn.drawing import BLOCK, PACE, Draws, signed
 
 BLOCK_CUDA = 8_192  # centres on CUDA, at most: of fewer words they would overshoot
 CENTRES = 4  # words for each of them
@@ -132,7 +132,7 @@ def compiled(
         pieces=_at(tables.pieces),
         positions=0 if tables.positions is None else tables.positions.data_ptr(),
         moves=_at(moves),
-        seed=seed if seed < 2**63 else seed - 2**64,
+        seed=signed(seed),
         rate=_at(rates),
         found=_at(found),
         scratch=_at(scratch),
