@@ -664,3 +664,20 @@ def test_steps_come_in_a_new_order_each_epoch_and_hold_every_word_once() -> None
     assert sorted(epoch(0)) == sorted(epoch(1)) == list(range(0, 320, 32))
     assert epoch(0) != epoch(1)
     assert epoch(1) == epoch(1)
+
+
+def test_long_texts_are_told_of_while_they_are_read_and_short_ones_are_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Noted(Quiet):
+        def __init__(self) -> None:
+            self.read = list[float]()
+
+        def step(self, done: float, facts: Any) -> None:
+            self.read += [facts["characters read"]] if "characters read" in facts else []
+
+    texts, short, long = ["some words that stand here once more"] * 400, Noted(), Noted()
+    WordEmbedder(Word2Vec(width=8), recipe=Recipe(epochs=1)).fit(texts, show=short)
+    assert short.read == []
+    monkeypatch.setattr(embedding, "TOLD", 1_000)
+    WordEmbedder(Word2Vec(width=8), recipe=Recipe(epochs=1)).fit(texts, show=long)
+    assert long.read == sorted(long.read)
+    assert long.read[-1] == 400 * len(texts[0] + "\n")

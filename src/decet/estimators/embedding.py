@@ -44,6 +44,7 @@ USED = ("epochs", "steps", "lr", "schedule", "warmup")  # of a recipe
 OF_CLASSIFIERS = ("tune", "hidden", "word_dropout", "dropout")  # settings of Word2Vec
 STEP = 50_000  # words a step, so that an interrupt is heard and progress is shown
 UNJUDGED = "vectors have no answers to be held against; `decet evaluate MODEL word-tests` judges English ones"
+TOLD = 2_000_000  # characters read from which on it is told how many they are
 BUCKETS = 2_000_000  # rows that n-grams share, where it is not said
 
 
@@ -167,7 +168,7 @@ class Embeds(Estimator):
 
     def _given(self, X: Any, y: Any, *, reset: bool) -> Given:
         """The corpus that texts are, read whole: its words numbered, the rare ones left out."""
-        return X if isinstance(X, Given) else _read(X, self.inputs or Texts(), Quiet())
+        return X if isinstance(X, Given) else _read(X, self.inputs if self.inputs is not None else Texts(), Quiet())
 
     # ------------------------------------------------------------------------------------------------- words
 
@@ -457,12 +458,13 @@ def _read(X: Any, inputs: Texts, show: Show) -> Given:
 
 
 def _shown(pieces: Iterable[str], show: Show) -> Iterator[str]:
-    """The same pieces of text, told of as they are read."""
+    """The same pieces of text, told of as they are read; short texts are read before anybody could look."""
     read = 0
     for piece in pieces:
         yield piece
         read += len(piece)
-        show.step(0.0, {"characters read": read})
+        if read > TOLD:
+            show.step(0.0, {"characters read": read})
 
 
 def _passages(X: Any, inputs: Texts) -> tuple[Passages, str]:
