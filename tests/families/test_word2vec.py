@@ -128,8 +128,20 @@ def test_a_text_is_the_mean_of_its_known_words_rare_ones_counting_more():
     torch.testing.assert_close(plain((TOKENS,)).pooled()[0, 0], (own[2] + own[3]) / 2)
 
 
-def test_padding_changes_nothing():
-    body = Word2Vec(width=16).encoder(SPEC).eval()
+def test_a_text_may_say_the_more_the_longer_it_is():
+    mean, root = (Word2Vec(width=16, smoothing=0.0, summary=how).encoder(SPEC).eval() for how in ("mean", "root"))
+    root.load_state_dict(mean.state_dict())
+    texts = torch.tensor([[2, 3, 0, 0, 0, 0, 0, 0], [2, 3, 2, 3, 2, 3, 2, 3]])
+    short, long = root((texts,)).pooled()[:, 0]
+    torch.testing.assert_close(long, 2 * short)  # four times as many words
+    same = torch.arange(44).unsqueeze(0) % 3 + 2
+    torch.testing.assert_close(root((same,)).pooled(), mean((same,)).pooled())
+    assert float(root((TOKENS,)).pooled()[2:].detach().abs().max()) == 0.0  # no word, and none that is known
+
+
+@pytest.mark.parametrize("summary", ["mean", "root"])
+def test_padding_changes_nothing(summary):
+    body = Word2Vec(width=16, summary=summary).encoder(SPEC).eval()
     wide = torch.cat([TOKENS, torch.zeros(4, 7, dtype=torch.int64)], 1)
     torch.testing.assert_close(body((TOKENS,)).pooled(), body((wide,)).pooled())
 
@@ -180,6 +192,7 @@ def test_vectors_learned_first_are_the_very_rows_of_the_body():
         ({"smoothing": -1.0}, "smoothing must be"),
         ({"hidden": -1}, "hidden must be"),
         ({"word_dropout": 1.0}, "word_dropout must be"),
+        ({"summary": "max"}, "summary must be"),
     ],
 )
 def test_bad_settings_are_told_in_one_sentence(settings, message):

@@ -162,13 +162,13 @@ _SMOOTH = Classify(label_smoothing=0.1)
 
 
 def _word2vec_of_texts(spec: TokenSpec, rows: int, budget: float | None) -> Advice:
-    """Vectors learned from the texts first, then moved on by an answer that is linear in their mean (1607.01759).
+    """Vectors learned from the texts first, then moved on by an answer that is linear in what they come to (1607.01759).
 
     Where a pass has few steps, each is larger.
     """
     rate = min(4e-3, 5e-4 + 1e-3 * math.sqrt(6_400 / max(rows, 1)))
     batch = max(8, min(64, 2 ** round(math.log2(max(rows, 1) / 12))))
-    family = Word2Vec(smoothing=1e-2, word_dropout=0.3, dropout=0.5)
+    family = Word2Vec(smoothing=1e-2, word_dropout=0.5, dropout=0.5, summary="root")
     return Advice(family, Recipe(epochs=20, batch=batch, lr=rate, average=0.99), _SMOOTH)
 
 

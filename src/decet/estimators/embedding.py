@@ -41,7 +41,7 @@ from decet.training.recipe import FALLBACK, Recipe
 
 READ = 5_000_000  # words that a classifier's vectors are learned from, all passes over its texts together
 USED = ("epochs", "steps", "lr", "schedule", "warmup")  # of a recipe
-OF_CLASSIFIERS = ("tune", "hidden", "word_dropout", "dropout")  # settings of Word2Vec
+OF_CLASSIFIERS = ("tune", "hidden", "word_dropout", "dropout", "summary")  # settings of Word2Vec
 STEP = 50_000  # words a step, so that an interrupt is heard and progress is shown
 UNJUDGED = "vectors have no answers to be held against; `decet evaluate MODEL word-tests` judges English ones"
 TOLD = 2_000_000  # characters read from which on it is told how many they are

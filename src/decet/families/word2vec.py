@@ -46,8 +46,10 @@ from decet.nn.word_steps import Passage, Tables, step
 from decet.settings import check_whole, joined
 
 MODELS = ("skip-gram", "cbow")
+SUMMARIES = ("mean", "root")
 SPREAD = 2.0  # of the first vectors, over their width: twice gensim's, so that CBOW's means do not start too small
 LANES = 16  # floats: rows are padded to a multiple
+TYPICAL = 44  # words of a text whose mean and root are alike
 CHUNK = 16_384  # words whose vectors are made at a time
 
 Array = np.ndarray
@@ -72,6 +74,8 @@ class Word2Vec:
     hidden: units of a layer between a text's vector and its answer; 0 = none, the answer is linear in it.
     word_dropout: share of a text's words left out in training (deep averaging, Iyyer et al., ACL 2015).
     dropout: share of a text's vector dropped.
+    summary: how a text's words become one vector: their "mean", or the "root": their sum over the root of their number,
+        so that a text says the more the longer it is; equal to the mean where it has 44 words.
     """
 
     model: str | None = None
@@ -89,11 +93,13 @@ class Word2Vec:
     hidden: int | None = None
     word_dropout: float | None = None
     dropout: float | None = None
+    summary: str | None = None
 
     reads: ClassVar[tuple[type, ...]] = (TokenSpec,)
 
     def __post_init__(self) -> None:
         check_choice("model", self.model, MODELS)
+        check_choice("summary", self.summary, SUMMARIES)
         check_whole(self, ("width",), 1, 4096)
         check_whole(self, ("window",), 1, 1000)
         check_whole(self, ("negatives",), 0, 1000)
@@ -147,6 +153,7 @@ FALLBACK = Word2Vec(
     hidden=0,
     word_dropout=0.0,
     dropout=0.0,
+    summary="mean",
 )
 
 
@@ -237,7 +244,7 @@ class Embedder(Learner):
 
 
 class Mean(Body):
-    """The mean of a text's word vectors, rare words counting more. inputs (tokens (B, T),) -> summary (B, M, S).
+    """The mean of a text's word vectors, rare words counting more, or its like that grows with the text. inputs (tokens (B, T),) -> summary (B, M, S).
 
     Padding and words that training did not know count nothing. `condition` (B, D) is added to the mean.
     """
@@ -264,7 +271,7 @@ class Mean(Body):
     def forward(self, inputs: tuple[Any, ...], *, condition: Tensor | None = None) -> Features:
         tokens = inputs[0]
         weight = self.words(self.weight[tokens])  # (B, T)
-        share = weight / weight.sum(1, keepdim=True).clamp(min=1e-9)
+        share = weight / self._whole(weight).clamp(min=1e-9)
         inside = weight > 0
         ends = inside.sum(1).cumsum(0)
         begins = torch.cat([ends.new_zeros(1), ends[:-1]])
@@ -274,6 +281,12 @@ class Mean(Body):
         if condition is not None:
             mean = mean + condition
         return Features(summary=self.layers(mean.unsqueeze(1).expand(-1, self.members, -1)), members=self.members)
+
+    def _whole(self, weight: Tensor) -> Tensor:
+        """What the weighted sum of a text's words, weights (B, T), is divided by: (B, 1)."""
+        if self.settings.summary == "root":
+            return weight.square().sum(1, keepdim=True).mul(TYPICAL).sqrt()
+        return weight.sum(1, keepdim=True)
 
     def embedder(self) -> Embedder:
         """What learns the vectors from the texts alone: it and this body hold the same rows."""
