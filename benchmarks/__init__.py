@@ -10,6 +10,12 @@
     pictures.py      what picture families share: speed, quality under a budget, baselines
     cnn.py           the works of the family CNN: training speed and MNIST's quality
     resnet.py        the works of the family ResNet: training speed, CIFAR-10's quality, a stream of files
+    words.py         word vectors of a corpus, by decet, gensim and counts
+    word2vec.py      the works of the family Word2Vec: speed, memory, similarity, growth, neighbours
+    texts.py         accuracy of classifiers of texts
+    language.py      what comes next in tiny Shakespeare, learned and written by every library
+    lstm.py          the works of the family LSTM: training speed, tiny Shakespeare, WikiText-2
+    transformer.py   the works of the family Transformer: training and decoding speed, tiny Shakespeare
     costs.py         memory of a fit, one-row latency, start-up
     folds.py         small tables against scikit-learn's learners
     kills.py         real kill -9, and what resumes

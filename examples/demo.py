@@ -1,4 +1,4 @@
-"""What `make demo` runs: a table inside the install, a model from one line, and what it learned; then words.
+"""What `make demo` runs: a table inside the install, a model from one line, and what it learned; words; writing.
 
 A fifth of the rows is held out before anything is fitted; every figure printed is of those rows.
 """
@@ -15,7 +15,7 @@ from sklearn.linear_model import RidgeCV
 from sklearn.model_selection import train_test_split
 
 import decet
-from decet import DNN, TableRegressor, Word2Vec, WordEmbedder
+from decet import DNN, LSTM, TableRegressor, TextGenerator, Transformer, Word2Vec, WordEmbedder
 from decet.training.progress import Live
 
 FOLDER = Path("runs/demo")
@@ -26,6 +26,7 @@ def main() -> None:
     warnings.filterwarnings("ignore", category=decet.DataWarning)
     table()
     words()
+    writing()
 
 
 def table() -> None:
@@ -65,6 +66,22 @@ def words() -> None:
     print(f"WordEmbedder(Word2Vec()) found the words {' '.join(model.codec_.words)}")
     near = model.most_similar("蘋果", topn=5)
     print("nearest to 蘋果 (apple): " + "  ".join(f"{word} {cosine:.2f}" for word, cosine in near))
+
+
+def writing() -> None:
+    """Half a minute each teaches spelling and the look of our own pages, little sense."""
+    manual = [path.read_text(encoding="utf-8") for path in (Path("README.md"), *sorted(Path("docs").glob("*.md")))]
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    book = FOLDER / "manual.txt"
+    book.write_text("\n".join(manual), encoding="utf-8")
+    print(f"\nwhat comes next in decet's own manual, {book.stat().st_size:,} bytes, the last tenth held out?")
+    for family in (Transformer(width=128, depth=3, heads=4, context=128), LSTM(width=256, depth=1)):
+        show = Live("fit")
+        model = TextGenerator(family).fit(str(book), budget=30, show=show)
+        show.close()
+        print(f"TextGenerator({type(family).__name__}()): {model.metrics_['bits_per_byte']:.2f} bits a byte held out")
+        (text,) = model.generate("A model ", length=120, temperature=0.6)
+        print(f"  A model {' '.join(text.split())}")
 
 
 if __name__ == "__main__":

@@ -93,7 +93,7 @@ def test_no_times(text: str) -> None:
 
 # -------------------------------------------------------------------------------------------------- what is refused
 
-THERE = "table-classifier, table-regressor, image-classifier, text-classifier, word-embedder"
+THERE = "table-classifier, table-regressor, image-classifier, text-classifier, text-generator, word-embedder"
 START = "table-classifier iris"
 
 

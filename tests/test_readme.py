@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -22,7 +23,7 @@ def blocks(language: str) -> list[str]:
 def test_the_python_of_the_readme_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     names: dict[str, object] = {}
-    assert len(blocks("python")) == 5
+    assert len(blocks("python")) == 6
     for block in blocks("python"):
         exec(block, names)
     assert (tmp_path / "model" / "model.json").exists()
@@ -33,7 +34,7 @@ def test_the_command_lines_of_the_readme_run(tmp_path: Path) -> None:
     assert len(lines) >= 8
     (tmp_path / "corpus.txt").write_text(README, encoding="utf-8")
     for line in lines:
-        command = [sys.executable, "-m", "decet", *line.split()[1:]]
+        command = [sys.executable, "-m", "decet", *shlex.split(line)[1:]]
         done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, env=os.environ, check=False)
         assert done.returncode == 0, f"{line}\n{done.stderr}"
 

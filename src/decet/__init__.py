@@ -21,11 +21,15 @@ _HOMES = {
     "CNN": "decet.families.cnn",
     "DNN": "decet.families.dnn",
     "Images": "decet.data.images",
+    "Prose": "decet.data.prose",
+    "LSTM": "decet.families.lstm",
     "ResNet": "decet.families.resnet",
     "TableClassifier": "decet.estimators.catalog",
     "TableRegressor": "decet.estimators.catalog",
     "ImageClassifier": "decet.estimators.catalog",
     "TextClassifier": "decet.estimators.catalog",
+    "TextGenerator": "decet.estimators.catalog",
+    "Transformer": "decet.families.transformer",
     "Word2Vec": "decet.families.word2vec",
     "WordEmbedder": "decet.estimators.catalog",
     "Tables": "decet.data.tables",
@@ -52,13 +56,16 @@ if TYPE_CHECKING:
         TableClassifier,
         TableRegressor,
         TextClassifier,
+        TextGenerator,
         WordEmbedder,
     )
     from decet.estimators.reading import DataWarning
     from decet.estimators.saved import load, verify
     from decet.families.cnn import CNN
     from decet.families.dnn import DNN
+    from decet.families.lstm import LSTM
     from decet.families.resnet import ResNet
+    from decet.families.transformer import Transformer
     from decet.families.word2vec import Word2Vec
     from decet.pages.page import report
     from decet.pages.wordmap import map_words
@@ -68,6 +75,7 @@ if TYPE_CHECKING:
 __all__ = [
     "CNN",
     "DNN",
+    "LSTM",
     "BadInput",
     "DataWarning",
     "ImageClassifier",
@@ -79,7 +87,9 @@ __all__ = [
     "TableRegressor",
     "Tables",
     "TextClassifier",
+    "TextGenerator",
     "Texts",
+    "Transformer",
     "Unsupported",
     "Word2Vec",
     "WordEmbedder",

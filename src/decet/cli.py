@@ -25,7 +25,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from decet import __version__, comparing, flags, writers
+from decet import __version__, comparing, flags, generating, writers
 from decet.errors import BadInput, DecetError, check_choice, listed, suggest
 
 if TYPE_CHECKING:
@@ -257,17 +257,22 @@ def _evaluate(arguments: list[str]) -> int:
     parser = _arguments("evaluate", "MODEL DATA")
     parser.add_argument("--split", metavar="PART", help="train or test: an official part of a public set (test)")
     parser.add_argument("--target", metavar="COL", help="the column(s) with the answers, where not as in training")
+    parser.add_argument("--adapt", type=float, metavar="R", help="of what writes: learn on from the text, at this rate")
+    parser.add_argument("--cache", type=int, metavar="N", help="of what writes: remember so many positions of the text")
     parser.add_argument("--report", action="store_true", help="write MODEL/report.html: figures, and where it errs")
     parser.add_argument("--json", action="store_true", help="print one object whose keys are the metrics")
     said = parser.read(arguments)
     from decet.estimators.saved import load
 
     model: Any = load(said.MODEL)
+    how = {name: value for name in ("adapt", "cache") if (value := getattr(said, name)) is not None}
+    if how and not hasattr(model, "generate"):
+        raise BadInput(f"--{next(iter(how))} is for what writes, and {said.MODEL} holds a {flags.kebab(type(model))}.")
     data, part = _part(said.DATA, said.split, default="test")
     if model.provenance_["data"] == said.DATA and part != "test":
         _say(f"warning: the model was trained on {said.DATA}, so these figures are better than on new rows.")
     target = said.target.split(",") if said.target and "," in said.target else said.target
-    metrics = model.evaluate(data, target)
+    metrics = model.evaluate(data, target, **how)
     print(json.dumps(metrics) if said.json else _metrics_table(metrics))
     if said.report:
         _write_report(model, data, target, Path(said.MODEL), ["evaluate", *arguments])
@@ -280,7 +285,7 @@ def _part(name: str, split: str | None, default: str | None = None) -> tuple[str
 
     check_choice("--split", split, SPLITS)
     public = datasets.means_set(name)
-    if split == "validation":
+    if split == "validation" and not (public and "validation" in (datasets.load(name).splits or {})):
         raise BadInput(
             f"the validation rows of {name} were chosen inside fit; `decet show MODEL` has the figures on them. "
             f"Say --split test, or give rows of your own."
@@ -494,6 +499,7 @@ VERBS: dict[str, tuple[Callable[[list[str]], int], str, str]] = {
     "compare": (comparing.compare, "ESTIMATOR DATA", "which family is best, how surely, and is a network needed?"),
     "predict": (_predict, "MODEL [DATA]", "answer rows: one JSON line each, or a CSV or Parquet file"),
     "evaluate": (_evaluate, "MODEL DATA", "every metric on rows whose answers are known"),
+    "generate": (generating.generate, "MODEL", generating.ABOUT),
     "similar": (_similar, "MODEL WORD ...", "the nearest words to a word, by their vectors; a map of words"),
     "verify": (_verify, "MODEL", "check the files of a model and replay its golden rows"),
     "show": (_show, "MODEL", "layers, parameters, settings, figures, columns, provenance"),

@@ -122,11 +122,13 @@ def test_names_that_are_none():
     assert refused(load, "digits!") == "there is no public set 'digits!'. Did you mean 'digits'?"
     assert refused(load, "bccd") == (
         "decet knows the set 'bccd' but does not read it yet. It reads adult, bbc, breast-cancer, chnsenticorp, "
-        "cifar10, corpus-en, diabetes, digits, iris, mnist, rt-polarity, thucnews, tiny-shakespeare, wikitext-2, wine, "
+        "cifar10, corpus-en, diabetes, digits, iris, mnist, rt-polarity, thucnews, tinyshakespeare, wikitext-2, wine, "
         "word-tests."
     )
     assert refused(load, "iris", "test") == ("'iris' has no official test part. Load all of it, and split it by seed.")
-    assert "split must be one of 'train', 'test', 'all'. Received: 'tset'." in refused(load, "iris", "tset")
+    assert "split must be one of 'train', 'validation', 'test', 'all'. Received: 'tset'." in refused(
+        load, "iris", "tset"
+    )
 
 
 # ------------------------------------------------------------------------------------------------------------ readers
@@ -268,17 +270,28 @@ def test_thucnews_has_official_parts(shared):
     ("name", "begins"),
     [
         ("corpus-en", ""),
-        ("tiny-shakespeare", "First Citizen:\nBefore we proceed"),
+        ("tinyshakespeare", "First Citizen:\nBefore we proceed"),
         ("wikitext-2", " \n = Robert"),
         ("word-tests", "Hundreds of people have been forced"),
     ],
 )
 def test_plain_texts_are_a_stream_without_answers(shared, name, begins):
     loaded = load(name)
-    assert (loaded.y, loaded.target, loaded.splits) == (None, "", None)
+    assert (loaded.y, loaded.target) == (None, "")
     piece = next(iter(loaded.X))
     assert len(piece) > 1_000
     assert piece.startswith(begins)
+
+
+def test_texts_may_have_official_parts(shared):
+    assert load("tinyshakespeare").splits is None
+    whole, parts = load("wikitext-2"), [load("wikitext-2", part) for part in ("train", "validation", "test")]
+    assert sorted(whole.splits) == ["test", "train", "validation"]
+    sizes = [sum(map(len, part.X)) for part in parts]
+    assert sizes[0] > 8 * max(sizes[1:])
+    assert sum(sizes) == sum(map(len, whole.X))
+    assert [next(iter(part.X))[:14] for part in parts] == [" \n = Valkyria ", " \n = Homarus g", " \n = Robert <u"]
+    assert "has no official test part" in refused(load, "tinyshakespeare", "test")
 
 
 # ----------------------------------------------------------------------------------------------------------- look-up

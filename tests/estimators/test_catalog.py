@@ -10,7 +10,7 @@ import pytest
 import torch
 
 import decet
-from decet import ImageClassifier, ResNet, WordEmbedder
+from decet import ImageClassifier, Prose, ResNet, TextGenerator, WordEmbedder
 from decet.contracts import ImageSpec, LabelSpec, NumberSpec, TableSpec, TokenSpec
 from decet.data.images import Images
 from decet.data.texts import Texts
@@ -45,6 +45,7 @@ TEXTS = [
     TokenSpec(50, 10),
 ]
 BAGS = [TableSpec(numbers=buckets, sparse=True) for buckets in (16, 256, 1 << 16, 1 << 18, 1_000)]
+UNSAID = ("steps", "metric", "window")  # of a recipe: without a general answer
 ROWS = [1, 2, 30, 150, 999, 1_000, 5_000, 5_001, 99_999, 100_000, 10_000_000]
 
 
@@ -87,7 +88,7 @@ def test_a_constructor_spells_out_its_question_and_keeps_what_it_is_given(estima
 
 
 def specs_of(estimator, family) -> list:
-    if estimator.kind is Texts:
+    if estimator.kind in (Texts, Prose):
         return TEXTS if TokenSpec in family.reads else BAGS
     return PICTURES if estimator.kind is Images else TABLES
 
@@ -102,13 +103,15 @@ def test_every_cell_advises_whole_settings_for_data_of_any_shape(estimator, cell
         assert isinstance(family, cell.family)
         whole = joined(recipe, FALLBACK)
         assert isinstance(whole, Recipe)
-        assert all(getattr(whole, f.name) is not None for f in fields(Recipe) if f.name not in ("steps", "metric"))
+        assert all(getattr(whole, f.name) is not None for f in fields(Recipe) if f.name not in UNSAID)
         if estimator is WordEmbedder:
             assert family.embedder(np.array(spec.counts or [3, 2])).vectors.shape[1] == 112
             continue
         with torch.device("meta"):  # shapes only
-            body = family.encoder(spec, whole.members)
-            learner = estimator.question().learner(body, answer, whole.members)
+            if estimator is TextGenerator:
+                learner = estimator.question().learner(family.decoder(spec))
+            else:
+                learner = estimator.question().learner(family.encoder(spec, whole.members), answer, whole.members)
         assert sum(p.numel() for p in learner.parameters()) > 0
 
 

@@ -367,7 +367,7 @@ def _set(*path, value):
             _set("estimator", value="os.system"),
             "model.json names the estimator 'os.system'. "
             "Choose from: TableClassifier, TableRegressor, ImageClassifier, TextClassifier, "
-            "WordEmbedder.",
+            "TextGenerator, WordEmbedder.",
         ),
         (
             _set("used", "family", "name", value="CNN"),
@@ -381,7 +381,7 @@ def _set(*path, value):
         (
             _set("codec", "name", value="Pickle"),
             "model.json names 'Pickle', which is not in decet's list. "
-            "Choose from: TableCodec, SparseCodec, ImageCodec, TextCodec, BagCodec, Lexicon.",
+            "Choose from: TableCodec, SparseCodec, ImageCodec, TextCodec, BagCodec, Lexicon, ProseCodec.",
         ),
         (
             _set("used", "family", "widht", value=3),

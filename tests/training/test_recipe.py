@@ -17,7 +17,7 @@ from decet.training.recipe import FALLBACK, Recipe, rate
 def test_nothing_is_said_by_default_and_the_fallback_says_all_but_what_has_no_general_answer():
     assert all(getattr(Recipe(), f.name) is None for f in fields(Recipe))
     unsaid = {f.name for f in fields(Recipe) if getattr(FALLBACK, f.name) is None}
-    assert unsaid == {"steps", "metric"}  # epochs say how long; the task knows its metric
+    assert unsaid == {"steps", "metric", "window"}  # epochs say how long; the task its metric, the network its window
 
 
 def test_a_search_over_the_rate_keeps_the_cells_epochs():

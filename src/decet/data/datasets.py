@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 Progress = Callable[[int, int], None]  # bytes so far, bytes in all
+SPLITS = ("train", "validation", "test", "all")
 _CHUNK = 1 << 18
 _PATIENCE = 30.0  # seconds without an answer
 
@@ -60,6 +61,7 @@ class Dataset:
     citation: str = ""
     target: str | None = None
     reader: str | None = None
+    parts: dict[str, int] = field(default_factory=dict)  # official parts of texts: which of the files each is
     restricted: bool = False  # its terms do not allow free redistribution or commercial use
     files: tuple[File, ...] = ()
 
@@ -83,21 +85,21 @@ class Loaded:
 
 
 def load(name: str, split: str | None = None, *, progress: Progress | None = None) -> Loaded:
-    """Read a set by name. split: "train" or "test" for an official part, "all" or None for all rows.
+    """Read a set by name. split: "train", "validation" or "test" for an official part, "all" or None for all rows.
 
     Raises `BadInput` on an unknown name, a planned set, a part the set does not have, and a file that cannot be had.
     """
-    check_choice("split", split, ("train", "test", "all"))
+    check_choice("split", split, SPLITS)
     dataset = find(name)
     if dataset.reader is None:
         ready = ", ".join(other for other in names() if DATASETS[other].reader)
         raise BadInput(f"decet knows the set {name!r} but does not read it yet. It reads {ready}.")
     X, y, splits = _READERS[dataset.reader](dataset, progress)
-    if split in ("train", "test"):
-        if splits is None:
+    if split is not None and split != "all":
+        if split not in (splits or {}):
             raise BadInput(f"{name!r} has no official {split} part. Load all of it, and split it by seed.")
         rows = splits[split]
-        X, y, splits = X.take(rows), y.iloc[rows].reset_index(drop=True), None
+        X, y, splits = X.take(rows), None if y is None else y.iloc[rows].reset_index(drop=True), None
         X = X.reset_index(drop=True) if hasattr(X, "reset_index") else X
     target = "" if y is None else str(y.name)
     return Loaded(name, X, y, target, splits, f"{dataset.title}: {dataset.rows}", dataset)
@@ -362,11 +364,14 @@ def _thucnews(dataset: Dataset, progress: Progress | None) -> tuple[Any, pd.Seri
     return Documents(texts), y, dict(zip(("train", "test"), np.split(rows, [len(train)]), strict=True))
 
 
-def _passages(dataset: Dataset, progress: Progress | None) -> tuple[Any, None, None]:
+def _passages(dataset: Dataset, progress: Progress | None) -> tuple[Any, None, dict[str, np.ndarray] | None]:
     """Plain texts, a sentence or document a line, as a stream; of word tests the corpus that stands last."""
+    import numpy as np
+
     from decet.data.passages import passages_of
 
-    return passages_of([locate(dataset, file, progress=progress) for file in dataset.files][-1]), None, None
+    splits = {part: np.array([place]) for part, place in dataset.parts.items()}
+    return passages_of([locate(dataset, file, progress=progress) for file in dataset.files][-1]), None, splits or None
 
 
 _READERS: dict[str, Callable[..., tuple[Any, Any, Any]]] = {

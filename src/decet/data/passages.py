@@ -38,39 +38,57 @@ class Passages:
 
     name      what messages call it
     size      bytes of it, for progress; 0 = not known
+    parts     of each file, where there are several
     findings  sentences about what the last walk met
     """
 
-    def __init__(self, name: str, size: int, walk: Callable[[list[str]], Iterator[str]]) -> None:
-        self.name, self.size, self._walk = name, size, walk
+    def __init__(
+        self,
+        name: str,
+        size: int,
+        walk: Callable[[list[str]], Iterator[str]],
+        parts: Sequence[Passages] = (),
+    ) -> None:
+        self.name, self.size, self._walk, self.parts = name, size, walk, parts
         self.findings: list[str] = []
 
     def __iter__(self) -> Iterator[str]:
         self.findings = []
         return self._walk(self.findings)
 
+    def take(self, places: Iterable[int]) -> Passages:
+        """The files at these positions, one after the other."""
+        chosen = [self.parts[place] for place in places]
 
-def passages_of(X: Any, column: str | None = None, encoding: str | None = None) -> Passages:
+        def walk(findings: list[str]) -> Iterator[str]:
+            for part in chosen:
+                yield from part._walk(findings)
+
+        return Passages(self.name, sum(part.size for part in chosen), walk, chosen)
+
+
+def passages_of(X: Any, column: str | None = None, encoding: str | None = None, *, flat: bool = True) -> Passages:
     """What a user passes as texts: a path (.txt; .csv, .tsv, .parquet, .jsonl with a column of texts; each also .gz; a
     folder or .zip of text files), a list or column of texts, or an iterable of texts that starts afresh each time.
 
-    encoding: of files; several, as "utf-8,cp1252", are tried in turn on each file.
+    encoding: of files; several, as "utf-8,cp1252", are tried in turn on each file. flat: texts of lists and tables are
+        brought to one line each; else their lines stay.
     Raises BadInput for a path that is not there, what is no text, and an iterator that can be read once.
     """
     if isinstance(X, Passages):
         return X
     encodings = encodings_of(encoding)
     if isinstance(X, (str, Path)):
-        return _from_path(Path(X).expanduser(), str(X), column, encodings)
+        return _from_path(Path(X).expanduser(), str(X), column, encodings, flat)
     if hasattr(X, "columns") or hasattr(X, "__dataframe__"):
-        return _from_table(X, "the data frame", column)
+        return _from_table(X, "the data frame", column, flat)
     if hasattr(X, "__next__"):
         raise BadInput(
             f"the texts come from a {type(X).__name__}, which can be read once, and training reads them several times. "
             "Pass a list, a path, or an object whose __iter__ starts afresh."
         )
     if isinstance(X, Iterable) and not isinstance(X, (bytes, bytearray, Mapping, set, frozenset)):
-        return Passages("the texts", 0, lambda findings: _joined(checked(X)))
+        return Passages("the texts", _size(X), lambda findings: _joined(checked(X), flat))
     raise Unsupported(f"texts must be a path, a list of texts or an iterable. Received: {type(X).__name__}.")
 
 
@@ -90,11 +108,18 @@ def checked(texts: Iterable[Any]) -> Iterator[str]:
             raise BadInput(f"text {number:,} is a {type(text).__name__}, not a str: {str(text)[:40]!r}.")
 
 
-def _joined(texts: Iterable[str]) -> Iterator[str]:
-    """Texts brought together to pieces, a line each."""
+def _size(texts: Any) -> int:
+    """Characters of texts that are in memory; 0 where to count them would take a walk."""
+    return sum(len(text) for text in texts if isinstance(text, str)) if isinstance(texts, (list, tuple)) else 0
+
+
+def _joined(texts: Iterable[str], flat: bool) -> Iterator[str]:
+    """Texts brought together to pieces, each ended by a line's end; flat: a line each."""
     parts, size = list[str](), 0
     for text in texts:
-        parts.append(" ".join(text.split()) if "\n" in text or "\r" in text else text)
+        if flat and ("\n" in text or "\r" in text):
+            text = " ".join(text.split())
+        parts.append(text if flat else text.removesuffix("\n"))
         size += len(text) + 1
         if size >= PIECE:
             yield "\n".join(parts) + "\n"
@@ -103,12 +128,12 @@ def _joined(texts: Iterable[str]) -> Iterator[str]:
         yield "\n".join(parts) + "\n"
 
 
-def _from_table(source: Any, name: str, column: str | None) -> Passages:
+def _from_table(source: Any, name: str, column: str | None, flat: bool) -> Passages:
     from decet.data.frames import read_table
 
     table = read_table(source)
     chosen = text_column(table, name, column)
-    return Passages(name, 0, lambda findings: _joined(checked(table[chosen])))
+    return Passages(name, 0, lambda findings: _joined(checked(table[chosen]), flat))
 
 
 def text_column(frame: Any, name: str, column: str | None) -> str:
@@ -138,7 +163,7 @@ def encodings_of(said: str | None) -> tuple[str, ...]:
     return names
 
 
-def _from_path(path: Path, source: str, column: str | None, encodings: Sequence[str]) -> Passages:
+def _from_path(path: Path, source: str, column: str | None, encodings: Sequence[str], flat: bool) -> Passages:
     if not path.exists():
         raise BadInput(f"there is no file {source!r} of texts.{near(path)}")
     if path.is_dir():
@@ -151,7 +176,7 @@ def _from_path(path: Path, source: str, column: str | None, encodings: Sequence[
     if suffix == ".zip":
         return _from_zip(path, source, encodings)
     if suffix in TABLES:
-        return _from_table(source, repr(source), column)
+        return _from_table(source, repr(source), column, flat)
     return Passages(source, path.stat().st_size, lambda findings: _walk([file_of(path)], encodings, findings))
 
 
@@ -292,7 +317,12 @@ def _from_zip(path: Path, source: str, encodings: Sequence[str]) -> Passages:
     if not names:
         raise BadInput(f"{source!r} holds no text files ({listed(TEXTS)}).")
     files = [zipped(path, members[name]) for name in names]
-    return Passages(source, path.stat().st_size, lambda findings: _walk(files, encodings, findings))
+    parts = [_one(file, members[name].size, encodings) for file, name in zip(files, names, strict=True)]
+    return Passages(source, path.stat().st_size, lambda findings: _walk(files, encodings, findings), parts)
+
+
+def _one(file: File, size: int, encodings: Sequence[str]) -> Passages:
+    return Passages(file[0], size, lambda findings: _walk([file], encodings, findings))
 
 
 def zipped(path: Path, member: Member) -> File:

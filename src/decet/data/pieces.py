@@ -63,11 +63,14 @@ def tokenizer_of(raw: str, name: str = "the stored one") -> Any:
     return tokenizer
 
 
-def number_pieces(texts: Sequence[str], tokenizer: Any) -> Numbered:
-    """The pieces of all texts; the words are the tokenizer's own vocabulary, by its numbers."""
+def number_pieces(texts: Sequence[str], tokenizer: Any, around: bool = False) -> Numbered:
+    """The pieces of all texts; the words are the tokenizer's own vocabulary, by its numbers.
+
+    around: with what the tokenizer puts before and behind each text, as BERT's [CLS] and [SEP].
+    """
     parts, sizes = [np.empty(0, np.int32)], [0]
     for begin in range(0, len(texts), _BLOCK):
-        for found in tokenizer.encode_batch(list(texts[begin : begin + _BLOCK]), add_special_tokens=False):
+        for found in tokenizer.encode_batch(list(texts[begin : begin + _BLOCK]), add_special_tokens=around):
             parts.append(np.array(found.ids, np.int32))
             sizes.append(len(found.ids))
     return Numbered(np.concatenate(parts), np.cumsum(sizes), vocabulary_of(tokenizer))

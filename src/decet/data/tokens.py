@@ -42,6 +42,7 @@ class TextCodec:
     counts    of each in training
     stems     begins of words, number 2 first; none where there is no such stream
     pieces    the tokenizer's JSON, where texts are cut into pieces, else None
+    around    texts have what the tokenizer puts around each: networks that others trained
     warnings  sentences about the training texts
     remarks   sentences about the texts encoded last
     unseen    always empty: unknown words are told in remarks
@@ -56,9 +57,10 @@ class TextCodec:
         length: int,
         pieces: str | None,
         warnings: Sequence[str],
+        around: bool = False,
     ) -> None:
         self.texts, self.words, self.counts, self.pieces = texts, list(words), np.asarray(counts, np.int64), pieces
-        self.stems, self.length, self.warnings = list(stems), length, list(warnings)
+        self.stems, self.length, self.warnings, self.around = list(stems), length, list(warnings), around
         self.remarks: list[str] = []
         self.unseen: dict[str, int] = {}
         self._known = {word: number for number, word in enumerate(self.words, FIRST)}
@@ -96,7 +98,7 @@ class TextCodec:
     def encode(self, documents: Any) -> tuple[Tensor, ...]:
         """Tokens (N, T) int64, T as in training, padded with 0; and where there are stems the same of them."""
         documents = documents_of(documents)
-        found = _numbered(self.texts, self.pieces, documents)
+        found = _numbered(self.texts, self.pieces, documents, self.around)
         sizes = np.diff(found.offsets)
         rows = np.repeat(np.arange(len(sizes)), sizes)
         places = np.arange(len(rows)) - np.repeat(found.offsets[:-1], sizes)
@@ -108,6 +110,9 @@ class TextCodec:
         streams = np.zeros((len(numbers), len(documents), self.length), np.int64)
         for stream, new in zip(streams, numbers, strict=True):
             stream[rows, places] = new[ids]
+            if self.around:  # a text that is cut keeps its last piece
+                long = np.flatnonzero(sizes > self.length)
+                stream[long, -1] = new[found.ids[found.offsets[1:][long] - 1]]
         self._remark(sizes, len(ids), int((streams[0] == UNKNOWN).sum()))
         return tuple(map(torch.from_numpy, streams))
 
@@ -160,6 +165,7 @@ class TextCodec:
             "length": self.length,
             "pieces": self.pieces,
             "warnings": self.warnings,
+            "around": self.around,
         }
         return state, {"counts": self.counts}
 
@@ -178,15 +184,17 @@ class TextCodec:
             if pieces is not None:
                 tokenizer_of(str(pieces))
             warnings = [str(sentence) for sentence in state["warnings"]]
-            return cls(texts, words, counts, stems, int(length), pieces, warnings)
+            around = bool(state.get("around", False))  # older folders do not say
+            return cls(texts, words, counts, stems, int(length), pieces, warnings, around)
         except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise BadInput(f"the stored form of the texts does not fit together ({error}).") from error
 
 
-def _numbered(texts: Texts, pieces: str | None, documents: Documents) -> Numbered:
+def _numbered(texts: Texts, pieces: str | None, documents: Documents, around: bool = False) -> Numbered:
     """The words, characters or pieces of documents."""
     if pieces is not None:
-        return documents.numbered(("pieces", pieces), lambda whole: number_pieces(whole, tokenizer_of(pieces)))
+        how = ("pieces around" if around else "pieces", pieces)
+        return documents.numbered(how, lambda whole: number_pieces(whole, tokenizer_of(pieces), around))
     return documents.numbered(texts.cutting(), lambda whole: number_words(whole, texts.cut()))
 
 

@@ -76,6 +76,7 @@ class Estimator(BaseEstimator):
     question: ClassVar[type]
     row: ClassVar[tuple[Cell, ...]] = ()
     scored: ClassVar[str]  # the metric that `score` gives
+    card: ClassVar[tuple[str, str, str]]  # where there are no answers: the Hub's tag, what is counted, an example
     agreement: ClassVar[Callable[..., float]]  # the same of scikit-learn, with weights
 
     family: Any

@@ -19,9 +19,12 @@ from decet.data.texts import Texts
 from decet.estimators.base import Advice, Cell, Classifies, Estimator, Regresses
 from decet.estimators.embedding import Embeds, vectors_first
 from decet.estimators.reading import PictureReader, TextReader
+from decet.estimators.writing import Writes
 from decet.families.cnn import CNN
 from decet.families.dnn import DNN
+from decet.families.lstm import LSTM
 from decet.families.resnet import ResNet
+from decet.families.transformer import Transformer
 from decet.families.word2vec import Word2Vec
 from decet.settings import joined
 from decet.tasks.classify import Classify
@@ -155,6 +158,20 @@ def _dnn_on_texts(spec: TableSpec, rows: int, budget: float | None) -> Advice:
     return Advice(family, joined(Recipe(epochs=epochs, batch=batch), _OF_TEXTS), _SMOOTH)
 
 
+def _transformer_on_texts(spec: TokenSpec, rows: int, budget: float | None) -> Advice:
+    """A shallow and narrow one: texts with answers are few, and nothing was read before."""
+    epochs, batch = _text_length(rows)
+    family = Transformer(width=128, depth=2, heads=4, dropout=0.2, word_dropout=0.2, summary="mean")
+    return Advice(family, joined(Recipe(epochs=epochs, batch=batch, lr=1e-3), _OF_TEXTS), _SMOOTH)
+
+
+def _lstm_on_texts(spec: TokenSpec, rows: int, budget: float | None) -> Advice:
+    """One layer that reads both ways, the maximum over the text; words left out at random."""
+    epochs, batch = _text_length(rows)
+    family = LSTM(width=128, depth=1, embedding=128, dropout=0.3, word_dropout=0.2, summary="max")
+    return Advice(family, joined(Recipe(epochs=epochs, batch=batch), _OF_TEXTS), _SMOOTH)
+
+
 _OF_TEXTS = Recipe(  # words are many and overfitted soon: a short cycle, of which the best epoch is kept
     lr=2e-3, schedule="one-cycle", average=0.99, patience=2
 )
@@ -179,6 +196,45 @@ def _word2vec_on_texts(spec: TokenSpec, rows: int, budget: float | None) -> Advi
 
 
 _VECTORS = Recipe(lr=0.025, schedule="one-cycle", warmup=0.0, patience=0)  # the rate falls from the first word on
+
+
+FEW_TOKENS, SHORT = 300_000, 120.0  # tokens, and seconds of a budget, below which what writes is small
+
+
+def _transformer_writes(spec: TokenSpec, rows: int, budget: float | None) -> Advice:
+    """As large as the text can teach and the time allows; dropout where it is seen many times (rows are tokens)."""
+    little = rows < FEW_TOKENS or (budget is not None and budget < SHORT)
+    context, batch = _windows(rows, 128 if little else 256, 32)
+    shape = {"width": 128, "depth": 4, "heads": 4} if little else {"width": 384, "depth": 4, "heads": 3}
+    family = Transformer(**shape, context=context, feed="relu2", normed=True, dropout=0.15)  # type: ignore[arg-type]
+    recipe = Recipe(
+        epochs=_passes(rows, 20_000_000), batch=batch, lr=3e-3, weight_decay=0.1, optimizer="muon", momentum=0.95,
+        schedule="one-cycle", warmup=0.02, clip=1.0, precision="auto", patience=0,
+    )  # fmt: skip
+    return Advice(family, recipe)
+
+
+def _lstm_writes(spec: TokenSpec, rows: int, budget: float | None) -> Advice:
+    """Two layers, words tied, dropout between and from step to step (rows are tokens)."""
+    little = rows < FEW_TOKENS or (budget is not None and budget < SHORT)
+    window, batch = _windows(rows, 128, 64)
+    family = LSTM(width=256 if little else 512, depth=1 if little else 2, embedding=256, dropout=0.2 if little else 0.3)
+    recipe = Recipe(
+        epochs=_passes(rows, 20_000_000), batch=batch, window=window, lr=1e-2, weight_decay=0.1, optimizer="muon",
+        momentum=0.95, schedule="one-cycle", warmup=0.02, clip=1.0, precision="auto", patience=0,
+    )  # fmt: skip
+    return Advice(family, recipe)
+
+
+def _windows(tokens: int, longest: int, most: int) -> tuple[int, int]:
+    """Tokens of a window, and windows a step: a short text has several steps a pass, too."""
+    length = max(8, min(longest, 2 ** int(math.log2(max(1, tokens) / 64 + 1))))
+    return length, max(1, min(most, tokens // (8 * length)))
+
+
+def _passes(tokens: int, read: int) -> int:
+    """So many that `read` tokens are read, from 1 to 40."""
+    return max(1, min(40, round(read / max(1, tokens))))
 
 
 class TableClassifier(Classifies):
@@ -293,6 +349,8 @@ class TextClassifier(Classifies):
     reader = TextReader()
     row: ClassVar[tuple[Cell, ...]] = (
         Cell(CNN, _cnn_on_texts),
+        Cell(Transformer, _transformer_on_texts),
+        Cell(LSTM, _lstm_on_texts),
         Cell(Word2Vec, _word2vec_of_texts, partial(vectors_first, recipe=_VECTORS)),
         Cell(ResNet, _resnet_on_texts),
         Cell(DNN, _dnn_on_texts),
@@ -300,7 +358,7 @@ class TextClassifier(Classifies):
 
     def __init__(
         self,
-        family: CNN | Word2Vec | ResNet | DNN | None = None,
+        family: CNN | Transformer | LSTM | Word2Vec | ResNet | DNN | None = None,
         *,
         label_smoothing: float | None = None,
         class_weight: Any = None,
@@ -345,14 +403,51 @@ class WordEmbedder(Embeds):
         self.device = device
 
 
+class TextGenerator(Writes):
+    """What comes next? Texts of characters, bytes, pieces or words, learned from plain texts, written token by token.
+
+    family: the network's settings (Transformer by default).
+    temperature, top_k, top_p, min_p, penalty: see `decet.tasks.language.Language`.
+    recipe: how to train. inputs: how texts are read. seed: of every random draw. device: "auto", "cpu", "cuda".
+    """
+
+    row: ClassVar[tuple[Cell, ...]] = (Cell(Transformer, _transformer_writes), Cell(LSTM, _lstm_writes))
+
+    def __init__(
+        self,
+        family: Transformer | LSTM | None = None,
+        *,
+        temperature: float | None = None,
+        top_k: int | None = None,
+        top_p: float | None = None,
+        min_p: float | None = None,
+        penalty: float | None = None,
+        recipe: Recipe | None = None,
+        inputs: Any = None,
+        seed: int = 0,
+        device: str = "auto",
+    ):
+        self.family = family
+        self.temperature = temperature
+        self.top_k = top_k
+        self.top_p = top_p
+        self.min_p = min_p
+        self.penalty = penalty
+        self.recipe = recipe
+        self.inputs = inputs
+        self.seed = seed
+        self.device = device
+
+
 ESTIMATORS: tuple[type[Estimator], ...] = (
     TableClassifier,
     TableRegressor,
     ImageClassifier,
     TextClassifier,
+    TextGenerator,
     WordEmbedder,
 )
-FAMILIES: tuple[type, ...] = (DNN, CNN, ResNet, Word2Vec)
+FAMILIES: tuple[type, ...] = (DNN, CNN, ResNet, LSTM, Word2Vec, Transformer)
 
 PLAN: dict[str, tuple[str, str, str]] = {  # estimator -> data, answer, families (default first)
     "TableClassifier": ("Table", "label", "DNN, ResNet, Transformer"),

@@ -83,6 +83,7 @@ class Embeds(Estimator):
     reader = TextReader()
     question = Embed
     scored = "wordsim"
+    card = ("feature-extraction", "rows", "most_similar(word)")
 
     def fit(  # type: ignore[override]
         self,

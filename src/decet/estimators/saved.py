@@ -21,12 +21,13 @@ from decet import __version__, artifact
 from decet.data.bags import BagCodec
 from decet.data.images import ImageCodec
 from decet.data.lexicon import Lexicon
+from decet.data.prose import ProseCodec
 from decet.data.tables import SparseCodec, TableCodec
 from decet.data.targets import LabelCodec, NumberCodec
 from decet.data.tokens import TextCodec
 from decet.data.vectors import has_vectors
 from decet.errors import BadInput, DecetError, suggest
-from decet.estimators import catalog
+from decet.estimators import catalog, hub
 from decet.estimators.base import PARTS, Estimator
 from decet.estimators.folders import check_own
 from decet.estimators.given import opened
@@ -45,6 +46,7 @@ CODECS: dict[str, type] = {
     "TextCodec": TextCodec,
     "BagCodec": BagCodec,
     "Lexicon": Lexicon,
+    "ProseCodec": ProseCodec,
 }
 ANSWERS: dict[str, type] = {"LabelCodec": LabelCodec, "NumberCodec": NumberCodec}
 
@@ -80,10 +82,15 @@ def save(estimator: Estimator, folder: Path) -> None:
 def load(folder: str | Path) -> Any:
     """The estimator of a model folder; or of a file of word vectors (.txt, .vec, .bin, .safetensors) those.
 
+    A folder in Hugging Face's form (config.json, model.safetensors, tokenizer.json) of a GPT-2 is a TextGenerator, of a
+    BERT with a head for classes a TextClassifier.
     Raises BadInput for a folder or file that is damaged, hostile, or of a newer decet.
     """
     if Path(folder).is_file() and has_vectors(folder):
         return opened(folder)
+    if hub.is_theirs(folder):
+        model, weights = hub.read(folder)
+        return _checked(artifact.Contents(model, weights, {}, "", [], ""), None)
     return from_files(artifact.read(folder))
 
 
@@ -144,7 +151,10 @@ def to_files(estimator: Any) -> dict[str, bytes]:
 
 def from_files(files: Mapping[str, bytes], into: Estimator | None = None) -> Estimator:
     """The estimator of a model folder's files, every name and number in them checked."""
-    contents = artifact.unpack(files)
+    return _checked(artifact.unpack(files), into)
+
+
+def _checked(contents: artifact.Contents, into: Estimator | None) -> Estimator:
     try:
         return _rebuilt(contents, into)
     except DecetError:
@@ -304,8 +314,9 @@ def card(estimator: Any) -> str:
     provenance, kind, family = estimator.provenance_, type(estimator).__name__, _name(estimator.family_)
     data = {"Images": "image", "Texts": "text"}.get(type(estimator).kind.__name__, "tabular")
     task = f"{data}-{'regression' if 'Regressor' in kind else 'classification'}"
+    counted, use = "rows", "predict(rows)"
     if estimator.answer_ is None:
-        task = "feature-extraction"
+        task, counted, use = type(estimator).card
     head = ["---", "library_name: decet", f"pipeline_tag: {task}", "tags:", "- decet", f"- {family}", "---", ""]
     metrics = [
         f"| {name} | {'undefined' if v is None else format(v, '.4f')} |" for name, v in estimator.metrics_.items()
@@ -316,10 +327,11 @@ def card(estimator: Any) -> str:
     body = [
         f"# {kind}({family})",
         "",
-        f"Trained by decet {__version__} on {provenance['rows']:,} rows of {provenance['data'] or 'the given data'} "
-        f"(fingerprint {provenance['fingerprint'][:12]}) in {provenance['seconds']} s, seed {estimator.seed}.",
+        f"Trained by decet {__version__} on {provenance['rows']:,} {counted} of "
+        f"{provenance['data'] or 'the given data'} (fingerprint {provenance['fingerprint'][:12]}) in "
+        f"{provenance['seconds']} s, seed {estimator.seed}.",
         "",
-        f"## Figures on held-out rows ({provenance['validation']})",
+        f"## Figures on held-out {counted} ({provenance['validation']})",
         "",
         *(["| metric | value |", "|---|---|", *metrics] if metrics else [f"None: {provenance['validation']}."]),
         "",
@@ -339,7 +351,7 @@ def card(estimator: Any) -> str:
         "",
         "    import decet",
         "    model = decet.load(FOLDER)",
-        f"    model.{'most_similar(word)' if estimator.answer_ is None else 'predict(rows)'}",
+        f"    model.{use}",
         "",
         "`decet verify FOLDER` checks the files and replays the golden rows.",
     ]

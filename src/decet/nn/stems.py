@@ -165,7 +165,7 @@ class TokenStem(nn.Module):
         self.width = width
 
     def forward(self, inputs: tuple[Any, ...]) -> tuple[Tensor, Tensor]:
-        lengths, place = self._lengths(inputs[0])
+        lengths, place = self.lengths(inputs[0])
         x = self._vectors(inputs).masked_fill((place > lengths.unsqueeze(1)).unsqueeze(-1), 0.0)  # (B, T, D)
         return x.transpose(1, 2), lengths  # (B, D, T)
 
@@ -175,13 +175,13 @@ class TokenStem(nn.Module):
         Gives vectors (R, D), lengths (B,), and which positions the rows are (B, T), True = one of them.
         """
         inputs = tuple(_widened(stream, least) for stream in inputs)
-        lengths, place = self._lengths(inputs[0])
+        lengths, place = self.lengths(inputs[0])
         inside = place <= lengths.clamp(min=least).unsqueeze(1)  # (B, T)
         x = self._vectors(tuple(stream[inside] for stream in inputs))  # (R, D)
         beyond = (place > lengths.unsqueeze(1))[inside]  # (R,)
         return x.masked_fill(beyond.unsqueeze(1), 0.0), lengths, inside
 
-    def _lengths(self, tokens: Tensor) -> tuple[Tensor, Tensor]:
+    def lengths(self, tokens: Tensor) -> tuple[Tensor, Tensor]:
         """The texts' lengths (B,), and the positions 1 to T."""
         place = torch.arange(1, tokens.shape[1] + 1, device=tokens.device)
         return ((tokens != self.pad) * place).amax(1).clamp(min=1), place

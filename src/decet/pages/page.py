@@ -24,11 +24,13 @@ from decet.pages.evidence import Ask, evidence_in, telling_words
 from decet.pages.mistakes import Mistake, confusion, png, surest_mistakes
 from decet.pages.rendering import environment
 from decet.pages.words import word_looks, words_page
+from decet.pages.writing import writing_looks, writing_page
 from decet.referee.comparison import Comparison, versions
 from decet.referee.intervals import interval, resampled
 from decet.referee.rows import target_of
 from decet.referee.verdict import FLOOR, Result
 from decet.tasks.embed import Embed
+from decet.tasks.language import Language
 from decet.training.checkpoint import write_whole
 
 Array = NDArray[Any]
@@ -54,7 +56,7 @@ def report(model: Any, X: Any = None, y: Any = None, *, out: str | Path = "repor
 
     model: an estimator or a model folder. X, y: rows whose answers are known, as `evaluate` takes them: then the page
     has figures with intervals, mistakes, and for texts what the model goes by; without them what training found.
-    Of a WordEmbedder X is "word-tests", a file of such, or texts whose keywords are shown.
+    Of a WordEmbedder X is "word-tests", a file of such, or texts whose keywords are shown; of a TextGenerator texts.
     out: where the page goes. command: how it was asked for.
     """
     if isinstance(model, (str, Path)):
@@ -159,10 +161,10 @@ def _looks_of_best(found: Comparison, best: Result) -> dict[str, Any] | None:
     judged = found.judged
     if judged is None or best.name not in judged.answers:
         return None
-    if found.model.question in LOOKS:
-        return LOOKS[found.model.question](found.model)
     contender = judged.contenders[best.name]
     rows, answers = judged.test.rows, judged.answers[best.name]
+    if found.model.question in LOOKS:
+        return LOOKS[found.model.question](found.model, rows, answers)
     return _looks(found.model, rows, judged.target, answers, lambda texts: contender.answers(Documents(texts)))
 
 
@@ -234,5 +236,11 @@ def _cut(pieces: list[tuple[str, float]]) -> tuple[list[tuple[str, float]], bool
     return kept, False
 
 
-PAGES: dict[type, Callable[..., str]] = {Embed: words_page}  # of questions that no row of answers is held against
-LOOKS: dict[type, Callable[[Any], dict[str, Any]]] = {Embed: word_looks}
+PAGES: dict[type, Callable[..., str]] = {  # of questions that no row of answers is held against
+    Embed: words_page,
+    Language: writing_page,
+}
+LOOKS: dict[type, Callable[[Any, Any, Array], dict[str, Any]]] = {
+    Embed: lambda model, rows, answers: word_looks(model),
+    Language: writing_looks,
+}

@@ -31,10 +31,12 @@ from decet.estimators.reading import DataWarning
 from decet.referee.comparison import Comparison, Judged
 from decet.referee.contenders import Contender, Network, Terms, latency, peak_memory
 from decet.referee.intervals import interval, resampled
+from decet.referee.language import language_ground
 from decet.referee.rows import Ground, row_ground
 from decet.referee.verdict import FAMILY, FLOOR, Result, duration_of, ranked, verdict
 from decet.referee.words import word_ground
 from decet.tasks.embed import Embed
+from decet.tasks.language import Language
 from decet.training.checkpoint import read_tree, write_tree
 from decet.training.progress import Part, Quiet, Show
 
@@ -394,4 +396,7 @@ def _reason(error: BaseException) -> str:
     return text if isinstance(error, DecetError) else f"{type(error).__name__}: {text}"
 
 
-GROUNDS: dict[type, Callable[..., Ground]] = {Embed: word_ground}  # of questions that rows with answers do not judge
+GROUNDS: dict[type, Callable[..., Ground]] = {  # of questions that rows with answers do not judge
+    Embed: word_ground,
+    Language: language_ground,
+}

@@ -24,6 +24,7 @@ class Recipe:
     epochs: passes over the training rows, at most (early stopping may end sooner).
     steps: steps in all; instead of epochs.
     batch: rows a step.
+    window: tokens of each row, where a text is read as one stream; None: the network's context.
     lr: peak learning rate.
     weight_decay: of matrices (not of biases, norms or embeddings): decoupled with adamw, in the gradient with sgd.
     optimizer: "adamw" (Loshchilov & Hutter, 1711.05101), "sgd" (with Nesterov momentum), or "muon" (orthogonal steps of
@@ -55,6 +56,7 @@ class Recipe:
     epochs: int | None = None
     steps: int | None = None
     batch: int | None = None
+    window: int | None = None
     lr: float | None = None
     weight_decay: float | None = None
     optimizer: str | None = None
@@ -81,7 +83,7 @@ class Recipe:
     grow: float | None = None
 
     def __post_init__(self) -> None:
-        check_whole(self, ("epochs", "steps", "batch", "accumulate"), 1, room="recipe.")
+        check_whole(self, ("epochs", "steps", "batch", "window", "accumulate"), 1, room="recipe.")
         check_whole(self, ("members",), 1, 1024, room="recipe.")
         check_whole(self, ("patience",), 0, room="recipe.")
         check_range("recipe.lr", self.lr, 1e-12, 100.0)
