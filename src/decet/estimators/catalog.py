@@ -179,7 +179,7 @@ _SMOOTH = Classify(label_smoothing=0.1)
 
 
 def _word2vec_of_texts(spec: TokenSpec, rows: int, budget: float | None) -> Advice:
-    """Vectors learned from the texts first, then moved on by an answer that is linear in what they come to (1607.01759).
+    """Vectors learned from the texts first, then moved on by an answer linear in what they come to (1607.01759).
 
     Where a pass has few steps, each is larger.
     """

@@ -244,8 +244,9 @@ class Embedder(Learner):
 
 
 class Mean(Body):
-    """The mean of a text's word vectors, rare words counting more, or its like that grows with the text. inputs (tokens (B, T),) -> summary (B, M, S).
+    """The mean of a text's word vectors, rare words counting more, or its like that grows with the text.
 
+    inputs (tokens (B, T),) -> summary (B, M, S).
     Padding and words that training did not know count nothing. `condition` (B, D) is added to the mean.
     """
 
