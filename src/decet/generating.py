@@ -34,8 +34,11 @@ def generate(arguments: list[str]) -> int:
     how = {name.replace("-", "_"): getattr(said, name.replace("-", "_")) for name in SAMPLING}
     how |= {"length": said.length, "stop": said.stop, "seed": said.seed}
     if said.count == 1 and not said.json:
-        sys.stdout.write(prompt)
-        for piece in model.stream(prompt, **how):
+        pieces = model.stream(prompt, **how)
+        sys.stdout.write(
+            prompt + next(pieces, "")
+        )  # what is wrong with the settings is told before anything is written
+        for piece in pieces:
             sys.stdout.write(piece)
             sys.stdout.flush()
         sys.stdout.write("\n")

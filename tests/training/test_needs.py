@@ -46,6 +46,11 @@ def test_memory_that_is_not_there_is_refused_before_training(monkeypatch: pytest
         TextGenerator(Transformer(context=4_096)).fit(TEXT)
 
 
+def test_a_network_that_does_not_fit_is_refused_before_it_is_made() -> None:
+    with pytest.raises(BadInput, match=r"a network of this size takes [\d,.]+ GB, and [\d.]+ GB are free"):
+        TextGenerator(Transformer(width=16_384, depth=500, heads=8)).fit(TEXT)
+
+
 def test_windows_longer_than_the_network_looks_back_are_refused() -> None:
     with pytest.raises(BadInput, match=r"recipe\.window is 64, and the network looks 32 back"):
         TextGenerator(Transformer(context=32), recipe=Recipe(window=64)).fit(TEXT)

@@ -29,7 +29,7 @@ from decet.settings import joined
 from decet.tasks.adapting import adapted
 from decet.tasks.language import Language, Writer, surprises, written
 from decet.training.loop import train
-from decet.training.needs import needed
+from decet.training.needs import needed, weights_of
 from decet.training.progress import Quiet, Show
 from decet.training.recipe import FALLBACK, Recipe
 
@@ -349,14 +349,18 @@ class _Learning:
             tokens = self.ids[:small].to(torch.int64).expand(rows, -1)
             return learner.decoder(tokens, learner.decoder.start(None, rows))
 
-        device = self.estimator._device()
-        free = free_memory() if device.type == "cpu" else torch.cuda.mem_get_info(device)[0]
+        free = self._free()
         size = needed(run, learner.parameters(), rows * window / small) + LOGITS
         if size > free:
             raise BadInput(
                 f"a step of {rows:,} windows of {window:,} tokens takes about {size / 1e9:,.1f} GB, and "
                 f"{free / 1e9:,.1f} GB are free. Say a smaller --recipe.batch, --recipe.window or --family.context."
             )
+
+    def _free(self) -> int:
+        """Bytes that are free where training will be."""
+        device = self.estimator._device()
+        return free_memory() if device.type == "cpu" else int(torch.cuda.mem_get_info(device)[0])
 
     # ------------------------------------------------------------------------------------------------- the network
 
@@ -371,7 +375,15 @@ class _Learning:
         with torch.random.fork_rng(devices=[]):
             torch.default_generator.manual_seed(int(estimator.seed))
             whole: Any = family
-            learner = estimator._asked(self.advised).learner(whole.decoder(self.codec.spec))
+            asked = estimator._asked(self.advised)
+            with torch.device("meta"):
+                size = weights_of(asked.learner(whole.decoder(self.codec.spec)).parameters())
+            if size > (free := self._free()):
+                raise BadInput(
+                    f"to train a network of this size takes {size / 1e9:,.1f} GB, and {free / 1e9:,.1f} GB are free. "
+                    "Say a smaller --family.width or --family.depth."
+                )
+            learner = asked.learner(whole.decoder(self.codec.spec))
         self.taken = 0 if self.before is None else self.before._lend(learner, self.codec, same_answer=True)
         return family, joined(recipe, base), learner
 

@@ -26,8 +26,12 @@ def kept_for_backward(run: Callable[[], Any]) -> int:
     return sum(seen.values())
 
 
+def weights_of(parameters: Iterable[Tensor]) -> int:
+    """Bytes that parameters take while they are trained."""
+    return MOMENTS * sum(p.numel() * p.element_size() for p in parameters)
+
+
 def needed(run: Callable[[int], Any], parameters: Iterable[Tensor], times: float) -> int:
     """Bytes that training on so many times what `run(1)` works on takes, by what `run(1)` and `run(2)` keep."""
     one, two = (kept_for_backward(lambda rows=rows: run(rows)) for rows in (1, 2))  # type: ignore[misc]
-    own = sum(p.numel() * p.element_size() for p in parameters)
-    return MOMENTS * own + one + int(max(0, two - one) * max(0.0, times - 1))
+    return weights_of(parameters) + one + int(max(0, two - one) * max(0.0, times - 1))
