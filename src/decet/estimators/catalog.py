@@ -218,7 +218,7 @@ def _lstm_writes(spec: TokenSpec, rows: int, budget: float | None) -> Advice:
     """Two layers, words tied, dropout between and from step to step (rows are tokens)."""
     little = rows < FEW_TOKENS or (budget is not None and budget < SHORT)
     window, batch = _windows(rows, 128, 64)
-    family = LSTM(width=256 if little else 512, depth=1 if little else 2, embedding=256, dropout=0.2 if little else 0.3)
+    family = LSTM(width=256 if little else 512, depth=1 if little else 2, embedding=256, dropout=0.2)
     recipe = Recipe(
         epochs=_passes(rows, 20_000_000), batch=batch, window=window, lr=1e-2, weight_decay=0.1, optimizer="muon",
         momentum=0.95, schedule="one-cycle", warmup=0.02, clip=1.0, precision="auto", patience=0,
