@@ -69,7 +69,8 @@ class Writes(Estimator):
             each time, or the name of a public set.
         y: not used; texts have no answers.
         validation: texts that training is judged by; by default the official part of a public set, or the last tenth.
-        start: a saved model to go on from: weights whose shapes agree are taken.
+        start: a saved model to go on from, ours or a GPT-2 in Hugging Face's form: its tokens, the settings that are
+            not said, and weights whose shapes agree are taken.
         budget, out, resume, overwrite, on_epoch, show: as in every estimator's `fit`.
 
         Raises BadInput, before any training, for texts or settings that cannot work. Ctrl-C keeps the best so far.

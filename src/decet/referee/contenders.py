@@ -80,12 +80,12 @@ class Network:
 
     def fit(self, given: Given, terms: Terms) -> None:
         self.folder = terms.out
+        beside = {name: value for name in ("groups", "order") if (value := getattr(terms, name)) is not None}
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DataWarning)  # every family says the same; they are kept in warnings_
             self.estimator.fit(
                 given,
-                groups=terms.groups,
-                order=terms.order,
+                **beside,
                 budget=terms.seconds,
                 out=terms.out,
                 resume=terms.resume,

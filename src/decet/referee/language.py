@@ -6,7 +6,6 @@ count: n-grams of Kneser and Ney (`decet.kneser_ney`), and how often each token 
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +15,7 @@ import torch
 from decet.data.passages import Passages
 from decet.data.prose import Prose, ProseCodec
 from decet.errors import BadInput
-from decet.estimators.reading import DataWarning, Given
+from decet.estimators.reading import Given
 from decet.estimators.writing import cut_in_two, official, passages_in, stream_of, told
 from decet.kneser_ney import KneserNey
 from decet.referee.contenders import Array, Network, Terms
@@ -82,19 +81,6 @@ def language_ground(template: Any, X: Any, y: Any, *, groups: Any, order: Any, t
 
 class Writing(Network):
     """A family of the row, asked what comes next."""
-
-    def fit(self, given: Given, terms: Terms) -> None:
-        self.folder = terms.out
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", DataWarning)  # they are kept in warnings_
-            self.estimator.fit(
-                given,
-                budget=terms.seconds,
-                out=terms.out,
-                resume=terms.resume,
-                overwrite=terms.overwrite,
-                show=terms.show,
-            )
 
     def answers(self, rows: Stretches) -> Array:
         return told(self.estimator.learner_, rows.ids)

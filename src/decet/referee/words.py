@@ -6,14 +6,13 @@ analogy are asked beside it. The baseline counts neighbours (`decet.ppmi`), over
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
 import numpy as np
 
 from decet.data.corpus import Corpus
 from decet.errors import BadInput
-from decet.estimators.reading import DataWarning, Given
+from decet.estimators.reading import Given
 from decet.estimators.wordtests import TESTS, WordTests, read_tests
 from decet.families.word2vec import FALLBACK
 from decet.ppmi import ppmi_svd
@@ -60,19 +59,6 @@ def word_ground(template: Any, X: Any, y: Any, *, groups: Any, order: Any, test:
 
 class Embedding(Network):
     """A family of the row, asked for its vectors."""
-
-    def fit(self, given: Given, terms: Terms) -> None:
-        self.folder = terms.out
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", DataWarning)  # they are kept in warnings_
-            self.estimator.fit(
-                given,
-                budget=terms.seconds,
-                out=terms.out,
-                resume=terms.resume,
-                overwrite=terms.overwrite,
-                show=terms.show,
-            )
 
     def answers(self, rows: WordTests) -> Array:
         return rows.asked(self.estimator.vectors_)
