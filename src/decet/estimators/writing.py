@@ -34,7 +34,7 @@ from decet.training.progress import Quiet, Show
 from decet.training.recipe import FALLBACK, Recipe
 
 HELD = 0.1  # share of the text, its end, that is held out, where there is no official part
-FOLLOWED = 200_000  # held-out tokens by which training is followed, at most
+FOLLOWED = 8_192, 32  # held-out tokens by which training is followed: one for so many learned from, or so many
 LOGITS = 12 * CHUNK  # bytes, at most, of the answers that are made at a time
 PROBE = 32  # tokens of the small step by which the memory of a large one is told
 LENGTH = 500  # tokens that are written, where it is not said
@@ -390,7 +390,8 @@ class _Learning:
 
     def _follow(self, learner: Learner) -> dict[str, float]:
         """How well the held-out text is told, or its begin."""
-        found, _ = surprises(learner, self.held[:FOLLOWED])  # type: ignore[arg-type]
+        least, share = FOLLOWED
+        found, _ = surprises(learner, self.held[: max(least, len(self.ids) // share)])  # type: ignore[arg-type]
         loss = float(found.double().mean())
         return {"nats a token": loss, "score": -loss}
 

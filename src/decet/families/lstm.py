@@ -31,7 +31,8 @@ from decet.errors import Unsupported, check_choice, check_range
 from decet.nn.dropout import Dropout
 from decet.nn.members import Ensemble
 from decet.nn.recurrent import LSTMLayer, ScanLayer
-from decet.nn.stems import SeriesStem, TokenStem, drawn
+from decet.nn.stems import SeriesStem, TokenStem
+from decet.nn.vocabulary import Bands, Words
 from decet.settings import check_whole, joined
 
 CELLS = ("lstm", "minlstm")
@@ -53,6 +54,7 @@ class LSTM:
     weight_dropout: share of the weights from step to step dropped.
     word_dropout: share of the words left out in training.
     tied: the decoder's words going in and coming out are the same vectors.
+    adaptive: rare words have fewer numbers, and are asked for only after the common ones (for 10,000 words and more).
     summary: how positions become one vector: "max", "mean", "last" (each direction's last step), or "both": maximum
         and mean.
     """
@@ -67,6 +69,7 @@ class LSTM:
     weight_dropout: float | None = None
     word_dropout: float | None = None
     tied: bool | None = None
+    adaptive: bool | None = None
     summary: str | None = None
 
     reads: ClassVar[tuple[type, ...]] = (TokenSpec, SeriesSpec)
@@ -76,7 +79,7 @@ class LSTM:
         check_whole(self, ("depth",), 1, 1000)
         check_choice("cell", self.cell, CELLS)
         check_choice("summary", self.summary, SUMMARIES)
-        for name in ("both", "norm", "tied"):
+        for name in ("both", "norm", "tied", "adaptive"):
             check_choice(name, getattr(self, name), (True, False))
         for name in ("dropout", "weight_dropout", "word_dropout"):
             check_range(name, getattr(self, name), 0.0, 0.95)
@@ -104,6 +107,7 @@ FALLBACK = LSTM(
     weight_dropout=0.0,
     word_dropout=0.0,
     tied=True,
+    adaptive=False,
     summary="max",
 )
 
@@ -252,8 +256,7 @@ class TokenDecoder(Decoder):
         super().__init__()
         width = s.width or 1
         self.width = s.embedding or width
-        self.words = nn.Embedding(spec.vocabulary, self.width, _weight=drawn(spec.vocabulary, self.width, SPREAD))
-        self.words.weight.undecayed = True  # type: ignore[attr-defined]
+        self.words = (Bands if s.adaptive else Words)(spec.vocabulary, self.width, SPREAD)
         self.layers, self.tied = Layers(s, self.width, both=False), bool(s.tied)
         self.out = nn.Identity() if width == self.width else nn.Linear(width, self.width)
         self.first, self.last = Locked(s.dropout or 0.0), Locked(s.dropout or 0.0)
@@ -262,7 +265,7 @@ class TokenDecoder(Decoder):
         self.join = None if memory is None else nn.Linear(width + memory, width)
 
     def start(self, memory: Features | None, rows: int) -> State:
-        zero = self.words.weight.new_zeros(rows, self.layers.width)
+        zero = next(self.parameters()).new_zeros(rows, self.layers.width)
         tensors = {f"{part} {i}": zero for i in range(len(self.layers.layers)) for part in ("h", "c")}
         if memory is not None and memory.values is not None:
             tensors["memory"] = memory.values
@@ -286,11 +289,10 @@ class TokenDecoder(Decoder):
 
     def _embedded(self, tokens: Tensor) -> Tensor:
         """The words' vectors (B, T, D), in training without some of the words, wherever they stand."""
+        vectors: Tensor = self.words(tokens)
         if not self.training or not self.types.share:
-            vectors: Tensor = self.words(tokens)
             return vectors
-        kept = self.types(self.words.weight.new_ones(self.words.num_embeddings, 1))
-        return F.embedding(tokens, self.words.weight * kept)
+        return vectors * F.embedding(tokens, self.types(vectors.new_ones(self.words.vocabulary, 1)))
 
     def _looked(self, y: Tensor, before: dict[str, Tensor]) -> Tensor:
         """What each step (B, T, H) sees of the memory (B, T, S)."""

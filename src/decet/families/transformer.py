@@ -36,7 +36,8 @@ from decet.nn.activations import squared_relu
 from decet.nn.attention import Across, Attention, Cache, Turn, sinusoids, turn_of
 from decet.nn.dropout import Dropout
 from decet.nn.members import Ensemble
-from decet.nn.stems import TokenStem, drawn
+from decet.nn.stems import TokenStem
+from decet.nn.vocabulary import Bands, Words
 from decet.settings import check_whole, joined
 
 FEEDS = ("gelu", "gelu-tanh", "relu", "relu2", "gated")
@@ -68,6 +69,7 @@ class Transformer:
     dropout: share of each part's result, and of the words' vectors, dropped.
     word_dropout: share of the words left out in training.
     tied: the decoder's words going in and coming out are the same vectors.
+    adaptive: rare words have fewer numbers, and are asked for only after the common ones (for 10,000 words and more).
     summary: how positions become one vector: "mean", "max", "first" (the first position's), or "pooler" (the same
         through a layer and tanh, as BERT has it).
     """
@@ -89,6 +91,7 @@ class Transformer:
     dropout: float | None = None
     word_dropout: float | None = None
     tied: bool | None = None
+    adaptive: bool | None = None
     summary: str | None = None
 
     reads: ClassVar[tuple[type, ...]] = (TokenSpec,)
@@ -103,7 +106,7 @@ class Transformer:
         check_choice("order", self.order, ORDERS)
         check_choice("positions", self.positions, POSITIONS)
         check_choice("summary", self.summary, SUMMARIES)
-        for name in ("entry", "bias", "normed", "tied"):
+        for name in ("entry", "bias", "normed", "tied", "adaptive"):
             check_choice(name, getattr(self, name), (True, False))
         check_range("dropout", self.dropout, 0.0, 0.95)
         check_range("word_dropout", self.word_dropout, 0.0, 0.95)
@@ -137,6 +140,7 @@ FALLBACK = Transformer(
     dropout=0.1,
     word_dropout=0.0,
     tied=True,
+    adaptive=False,
     summary="mean",
 )
 
@@ -341,12 +345,11 @@ class TokenDecoder(Decoder):
         super().__init__()
         self.width, self.context = s.width or 1, s.context
         self.stack = _Stack(s, memory)
-        self.words = nn.Embedding(spec.vocabulary, self.width, _weight=drawn(spec.vocabulary, self.width, SPREAD))
-        self.words.weight.undecayed = True  # type: ignore[attr-defined]
+        self.words = (Bands if s.adaptive else Words)(spec.vocabulary, self.width, SPREAD)
         self.tied = bool(s.tied)
 
     def start(self, memory: Features | None, rows: int) -> State:
-        device = self.words.weight.device
+        device = next(self.parameters()).device
         tensors = {"age": torch.zeros(rows, dtype=torch.int64, device=device)}
         if memory is not None and memory.values is not None:
             if memory.mask is not None:

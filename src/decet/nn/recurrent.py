@@ -13,13 +13,18 @@ scan, in logarithms.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from decet.nn import team
+
 GATES = 4  # in, forget, out, new, in this order
+PAYS = 1 << 18  # numbers of h in all steps from which compiled steps are worth their import
+SHARE = 1 << 13  # numbers of a step that are worth another thread
 
 
 class _Recurrence(torch.autograd.Function):
@@ -31,44 +36,83 @@ class _Recurrence(torch.autograd.Function):
         ctx: Any, products: Tensor, weight: Tensor, h: Tensor, c: Tensor, sizes: tuple[int, ...]
     ) -> tuple[Tensor, Tensor]:
         steps, rows, width = products.shape[0], products.shape[1], weight.shape[1]
-        gates = torch.empty_like(products)
-        hs = products.new_zeros(steps + 1, rows, width)
-        cs = products.new_zeros(steps + 1, rows, width)
-        squashed = products.new_zeros(steps, rows, width)  # tanh(c)
+        made = torch.empty_like if sizes[-1] == rows else torch.zeros_like  # zeros beyond a row's end
+        gates = made(products)
+        hs, cs = (made(x.expand(steps + 1, rows, width), memory_format=torch.contiguous_format) for x in (h, c))
         hs[0], cs[0] = h, c
-        turned = weight.t()
+        times, step = _product(weight.t(), rows), _compiled(gates, hs, cs) or _forwards
         for t, size in enumerate(sizes):
-            gate = torch.addmm(products[t, :size], hs[t, :size], turned, out=gates[t, :size])
-            gate[:, : 3 * width].sigmoid_()
-            gate[:, 3 * width :].tanh_()
-            into, forget, out, new = gate.split(width, 1)
-            after = torch.mul(forget, cs[t, :size], out=cs[t + 1, :size]).addcmul_(into, new)
-            torch.mul(out, torch.tanh(after, out=squashed[t, :size]), out=hs[t + 1, :size])
+            sums = times(hs[t, :size])
+            step(products[t, :size], sums, gates[t, :size], cs[t, :size], cs[t + 1, :size], hs[t + 1, :size])
         ends = _ends(sizes, rows, products.device)
-        ctx.save_for_backward(gates, hs, cs, squashed, weight)
+        ctx.save_for_backward(gates, hs, cs, weight)
         ctx.sizes = sizes
         return hs[1:], cs[ends, torch.arange(rows, device=ends.device)]
 
     @staticmethod
     def backward(ctx: Any, dhs: Tensor, dc: Tensor) -> tuple[Tensor | None, ...]:
-        gates, hs, cs, squashed, weight = ctx.saved_tensors
-        steps, rows, width = squashed.shape
-        dgates = torch.zeros_like(gates)
-        dh, dc = gates.new_zeros(rows, width), dc.clone()  # dc waits for each row's own end
-        for t in range(steps - 1, -1, -1):
+        gates, hs, cs, weight = ctx.saved_tensors
+        rows = hs.shape[1]
+        dgates = (torch.empty_like if ctx.sizes[-1] == rows else torch.zeros_like)(gates)
+        dh, dc = torch.zeros_like(hs[0]), dc.contiguous().clone()  # dc waits for each row's own end
+        dhs = dhs.contiguous()
+        times, step = _product(weight, rows), _compiled(gates, hs, cs, dhs, dc) or _backwards
+        for t in range(len(gates) - 1, -1, -1):
             size = ctx.sizes[t]
-            into, forget, out, new = gates[t, :size].split(width, 1)
-            dnow, tanh, dcell = dh[:size].add_(dhs[t, :size]), squashed[t, :size], dc[:size]
-            dcell.addcmul_(dnow * out, 1 - tanh * tanh)
-            moved = dgates[t, :size]
-            torch.mul(dcell * new, into * (1 - into), out=moved[:, :width])
-            torch.mul(dcell * cs[t, :size], forget * (1 - forget), out=moved[:, width : 2 * width])
-            torch.mul(dnow * tanh, out * (1 - out), out=moved[:, 2 * width : 3 * width])
-            torch.mul(dcell * into, 1 - new * new, out=moved[:, 3 * width :])
-            dcell.mul_(forget)
-            torch.mm(moved, weight, out=dh[:size])
+            step(gates[t, :size], cs[t, :size], dc[:size], dh[:size], dhs[t, :size], dgates[t, :size])
+            dh[:size] = times(dgates[t, :size])
         dweight = dgates.flatten(0, 1).t() @ hs[:-1].flatten(0, 1) if ctx.needs_input_grad[1] else None
         return dgates, dweight, dh, dc, None
+
+
+def _product(weight: Tensor, rows: int) -> Callable[[Tensor], Tensor]:
+    """x (R, K) -> x weight (R, N), of a weight (K, N) that many x meet: short numbers are laid out for them once."""
+    if weight.dtype == torch.bfloat16 and weight.device.type == "cpu" and torch.backends.mkldnn.is_available():
+        laid = torch.ops.mkldnn._reorder_linear_weight(weight.t().contiguous(), rows)
+        return lambda x: torch.ops.mkldnn._linear_pointwise(x, laid, None, "none", [], "")
+    return lambda x: x @ weight
+
+
+def _forwards(products: Tensor, sums: Tensor, gates: Tensor, before: Tensor, after: Tensor, h: Tensor) -> None:
+    """Gates (R, 4 H) of sums of two parts; c before (R, H) becomes c after and h. All written where these lie."""
+    width = h.shape[1]
+    torch.add(products, sums, out=gates)
+    gates[:, : 3 * width].sigmoid_()
+    gates[:, 3 * width :].tanh_()
+    into, forget, out, new = gates.split(width, 1)
+    after.copy_(forget * before).add_(into * new)
+    torch.mul(out, after.tanh().to(out.dtype), out=h)
+
+
+def _backwards(gates: Tensor, before: Tensor, dc: Tensor, dh: Tensor, told: Tensor, moved: Tensor) -> None:
+    """dc after a step becomes dc before it, and `moved` (R, 4 H) the gradient of its sums. dh: of the step after,
+    told: from above (R, H)."""
+    width = dh.shape[1]
+    into, forget, out, new = (part.to(dc.dtype) for part in gates.split(width, 1))
+    tanh, now = (forget * before + into * new).tanh(), dh.to(dc.dtype) + told
+    dc.addcmul_(now * out, 1 - tanh * tanh)
+    moved[:, :width] = dc * new * into * (1 - into)
+    moved[:, width : 2 * width] = dc * before * forget * (1 - forget)
+    moved[:, 2 * width : 3 * width] = now * tanh * out * (1 - out)
+    moved[:, 3 * width :] = dc * into * (1 - new * new)
+    dc.mul_(forget)
+
+
+def _compiled(gates: Tensor, hs: Tensor, cs: Tensor, *grads: Tensor) -> Callable[..., None] | None:
+    """`_forwards` or, given gradients, `_backwards` as one compiled pass; None where that does not pay or go."""
+    fits = gates.dtype in (torch.float32, torch.bfloat16) and hs.dtype == gates.dtype and cs.dtype == torch.float32
+    if not fits or hs.numel() < PAYS or not team.readable(gates, hs, cs, *grads) or not team.compiles():
+        return None
+    from decet.nn import recurrent_kernels as kernels  # numba takes half a second to import
+
+    work, threads, width = kernels.work().address, torch.get_num_threads(), hs.shape[2]
+
+    def step(*parts: Tensor) -> None:
+        rows = len(parts[0])
+        job = (int(bool(grads)), parts[0].element_size(), rows, width, *(part.data_ptr() for part in parts))
+        team.run(work, min(threads, rows * width // SHARE + 1, rows), job)
+
+    return step
 
 
 def _ends(sizes: tuple[int, ...], rows: int, device: torch.device) -> Tensor:
@@ -114,7 +158,8 @@ class LSTMLayer(nn.Module):
         in place of weight_hidden, some dropped."""
         products = F.linear(x, self.weight_in, self.bias)
         weight = self.weight_hidden if hidden is None else hidden
-        return recurred(products, weight.to(products.dtype), h.to(products.dtype), c.to(products.dtype), sizes)
+        cells = torch.promote_types(products.dtype, torch.float32)  # short numbers would lose what is added up
+        return recurred(products, weight.to(products.dtype), h.to(products.dtype), c.to(cells), sizes)
 
     @torch.no_grad()
     def copy_torch(self, lstm: nn.LSTM, layer: int, reverse: bool = False) -> None:

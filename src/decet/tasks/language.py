@@ -26,7 +26,7 @@ from torch import Tensor, nn
 
 from decet.contracts import Batch, Decoder, Learner, Loss, State
 from decet.errors import check_range
-from decet.nn.vocabulary import cross_entropy
+from decet.nn.vocabulary import answers
 
 LANES = 16  # that a decoder without a limit reads what it is judged by in, at most
 WARM = 4_096  # tokens of a lane, at least: each begins without knowing what came before
@@ -126,24 +126,21 @@ class Writer(Learner):
 
     def __init__(self, decoder: Any) -> None:
         super().__init__()
-        self.decoder, words = decoder, decoder.words.weight
-        self.own = None if decoder.tied else nn.Parameter(torch.zeros_like(words))
-        if self.own is not None:
-            self.own.elementwise = True  # type: ignore[attr-defined]
-        self.bias = nn.Parameter(torch.zeros(len(words)))
+        self.decoder = decoder
+        self.own = None if decoder.tied else answers(decoder.words)
+        self.bias = nn.Parameter(torch.zeros(decoder.words.vocabulary))
         self.carried: State | None = None
 
     @property
-    def words(self) -> Tensor:
-        weight: Tensor = self.decoder.words.weight if self.own is None else self.own
-        return weight
+    def words(self) -> Any:
+        return self.decoder.words if self.own is None else self.own
 
     def loss(self, batch: Batch, phase: str) -> Loss:
         tokens = batch.inputs[0]  # (B, T + 1)
         features, state = self.decoder(tokens[:, :-1], self._begun(tokens, batch.fresh))
         if self.decoder.context is None and batch.fresh is not None:
             self.carried = state.detach()
-        total = cross_entropy(features.values.flatten(0, 1), self.words, self.bias, tokens[:, 1:].flatten())
+        total = self.words.loss(features.values.flatten(0, 1), self.bias, tokens[:, 1:].flatten())
         return Loss(total, {})
 
     def _begun(self, tokens: Tensor, fresh: Tensor | None) -> State:
@@ -165,7 +162,8 @@ class Writer(Learner):
 
     def logits(self, values: Tensor) -> Tensor:
         """Of features (..., D) -> (..., V)."""
-        return nn.functional.linear(values, self.words, self.bias)
+        found: Tensor = self.words.logits(values, self.bias)
+        return found
 
     @torch.no_grad()
     def predict(self, inputs: tuple[Any, ...]) -> Tensor:
@@ -221,10 +219,9 @@ def _judged(
         last = int((places[row] < len(ids)).sum())  # beyond the stream's end nothing is asked
         if last <= first + 1:
             continue
-        logits = learner.logits(features.values[row, first : last - 1]).float()
         asked, at = tokens[row, first + 1 : last], places[row, first + 1 : last] - 1
-        found[at] = nn.functional.cross_entropy(logits, asked, reduction="none").cpu()
-        likeliest[at] = (logits.argmax(1) == asked).cpu()
+        each, hit = learner.words.surprises(features.values[row, first : last - 1], learner.bias, asked)
+        found[at], likeliest[at] = each.cpu(), hit.cpu()
     return state
 
 
