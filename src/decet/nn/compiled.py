@@ -40,6 +40,28 @@ def _ask(typing: Any, function: Any) -> Any:
     return types.int64(types.int64), make
 
 
+@intrinsic
+def widely(typing: Any) -> Any:
+    """Have the loops of the function that says so use the widest registers; LLVM holds half of them back."""
+
+    def make(context: Any, build: Any, signature: Any, given: Any) -> Any:
+        set.add(build.function.attributes, '"prefer-vector-width"="512"')  # llvmlite's own add knows plain names only
+        return context.get_dummy_value()
+
+    return types.void(), make
+
+
+@intrinsic
+def wait(typing: Any, function: Any) -> Any:
+    """Call the C function void(void) at an address."""
+
+    def make(context: Any, build: Any, signature: Any, given: Any) -> Any:
+        build.call(pointer(build, given[0], ir.FunctionType(ir.VoidType(), [])), [])
+        return context.get_dummy_value()
+
+    return types.void(types.int64), make
+
+
 @njit
 def turns(job: Any) -> Any:
     """(first, workers, step): which workers this call stands for, out of a job's `HEAD`.

@@ -16,7 +16,7 @@ from llvmlite import ir
 from numba import carray, njit, types
 from numba.extending import intrinsic
 
-from decet.nn.compiled import HEAD, at, kept, turns
+from decet.nn.compiled import HEAD, at, kept, turns, widely
 from decet.nn.row_kernels import halved
 
 FAST = {"contract"}
@@ -47,7 +47,7 @@ def _as_bits(typing: Any, number: Any) -> Any:
 
 
 @njit(fastmath=FAST, forceinline=True)
-def _raised(x: Any) -> Any:
+def raised(x: Any) -> Any:
     """e^x to 3e-7 of it, of x from -FLAT to FLAT, NaN for NaN: 2^k by the exponent's bits, the rest by a polynomial."""
     x = one(FLAT) if x > one(FLAT) else x
     x = one(-FLAT) if x < one(-FLAT) else x
@@ -59,15 +59,15 @@ def _raised(x: Any) -> Any:
 
 
 @njit(fastmath=FAST, forceinline=True)
-def _tanh(x: Any) -> Any:
-    return one(1) - one(2) / (one(1) + _raised(x + x))
+def tanh_of(x: Any) -> Any:
+    return one(1) - one(2) / (one(1) + raised(x + x))
 
 
 @njit(fastmath=FAST, forceinline=True)
 def _gates(into: Any, forget: Any, out: Any, fresh: Any) -> Any:
     """Three sigmoids and a tanh by one division."""
-    a, b = one(1) + _raised(-into), one(1) + _raised(-forget)
-    c, d = one(1) + _raised(-out), one(1) + _raised(fresh + fresh)
+    a, b = one(1) + raised(-into), one(1) + raised(-forget)
+    c, d = one(1) + raised(-out), one(1) + raised(fresh + fresh)
     left, right = a * b, c * d
     whole = one(1) / (left * right)
     left, right = right * whole, left * whole
@@ -96,6 +96,7 @@ def _of(kind: Any, get: Any, put: Any) -> Any:
 
     @njit(fastmath=FAST)
     def forward(rows: int, n: int, parts: Any, first: int, last: int) -> None:
+        widely()
         products, sums = carray(at(parts[0]), (rows, 4 * n), kind), carray(at(parts[1]), (rows, 4 * n), kind)
         gates, before = carray(at(parts[2]), (rows, 4 * n), kind), carray(at(parts[3]), (rows, n), one)
         after, hs = carray(at(parts[4]), (rows, n), one), carray(at(parts[5]), (rows, n), kind)
@@ -110,11 +111,12 @@ def _of(kind: Any, get: Any, put: Any) -> Any:
                 )
                 cell = forget * c[i] + into * fresh
                 new[i] = cell
-                h[i] = put(out * _tanh(cell))
+                h[i] = put(out * tanh_of(cell))
                 own[i], own[n + i], own[2 * n + i], own[3 * n + i] = put(into), put(forget), put(out), put(fresh)
 
     @njit(fastmath=FAST)
     def backward(rows: int, n: int, parts: Any, first: int, last: int) -> None:
+        widely()
         gates, before = carray(at(parts[0]), (rows, 4 * n), kind), carray(at(parts[1]), (rows, n), one)
         dcs, dhs = carray(at(parts[2]), (rows, n), one), carray(at(parts[3]), (rows, n), kind)
         above, after = carray(at(parts[4]), (rows, n), kind), carray(at(parts[5]), (rows, 4 * n), kind)
@@ -122,7 +124,7 @@ def _of(kind: Any, get: Any, put: Any) -> Any:
             own, c, moved, dc, dh, told = gates[row], before[row], after[row], dcs[row], dhs[row], above[row]
             for i in range(n):
                 into, forget, out, fresh = get(own[i]), get(own[n + i]), get(own[2 * n + i]), get(own[3 * n + i])
-                tanh = _tanh(forget * c[i] + into * fresh)
+                tanh = tanh_of(forget * c[i] + into * fresh)
                 now = get(dh[i]) + get(told[i])
                 cell = dc[i] + now * out * (one(1) - tanh * tanh)
                 dc[i] = cell * forget

@@ -28,12 +28,10 @@ import functools
 from typing import Any, NamedTuple
 
 import numpy as np
-from llvmlite import ir
-from numba import carray, njit, types
-from numba.extending import intrinsic
+from numba import carray, njit
 from numba.np.unsafe.ndarray import to_fixed_tuple
 
-from decet.nn.compiled import HEAD, at, kept, pointer, turns
+from decet.nn.compiled import HEAD, at, kept, turns, wait
 from decet.nn.drawing import OTHER, PACE
 from decet.nn.drawing_kernels import draw
 from decet.nn.row_kernels import (
@@ -187,17 +185,6 @@ def _room(job: Any, worker: int) -> Any:
     above = carray(at(base), products, np.float32)
     base += 4 * products
     return Room(moves, X, dX, Y, dY, spare, margins, turned, above, carray(at(base), (2, numbers), np.int32))
-
-
-@intrinsic
-def _wait(typing: Any, function: Any) -> Any:
-    """Call the C function void(void) at an address."""
-
-    def make(context: Any, build: Any, signature: Any, given: Any) -> Any:
-        build.call(pointer(build, given[0], ir.FunctionType(ir.VoidType(), [])), [])
-        return context.get_dummy_value()
-
-    return types.void(types.int64), make
 
 
 # -------------------------------------------------------------------------------------------- what a unit is about
@@ -504,7 +491,7 @@ def _in_blocks(job: Any, first: int, last: int, step: int, workers: int) -> None
 @njit
 def _together(job: Any) -> None:
     if job.barrier:
-        _wait(job.barrier)
+        wait(job.barrier)
 
 
 def _racing(address: Any) -> None:
