@@ -248,6 +248,6 @@ WORKS = (
     Work(
         "growth", "seconds and memory from a million words to a hundred", _growth_jobs, _growth_report, _growth_prepare
     ),
-    texts.WORK,
+    texts.work("CNN", "Word2Vec", "DNN"),
     Work("neighbours", "the nearest of a million vectors", _neighbours_jobs, _neighbours_report),
 )

@@ -13,6 +13,7 @@ import decet
 from decet import LSTM, Prose, Recipe, TextGenerator, Transformer
 from decet.data.passages import passages_of
 from decet.errors import BadInput
+from decet.estimators import writing
 from decet.estimators.reading import DataWarning
 
 TEXT = "the cat sat on the mat. the dog sat on the log. " * 60
@@ -44,6 +45,20 @@ def test_it_may_learn_on_from_what_it_is_judged_by(model: TextGenerator) -> None
     assert learned["loss"] < 0.7 * plain["loss"]
     assert remembered["loss"] < 0.9 * plain["loss"]
     assert model.evaluate(new) == plain  # the weights are the learned ones again
+
+
+@pytest.mark.parametrize("unit", ["characters", "bytes", "pieces", "words"])
+def test_a_text_grows_by_what_each_token_adds(unit: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(writing, "UNSETTLED", 3)
+    text = "今天 we ate apples, für 3 € each. \n naïve 房间! " * 4
+    codec = Prose(unit=unit, max_size=290 if unit == "pieces" else None).fit(passages_of([text]))
+    ids = codec.numbers(text + "\u20bf").tolist()  # the last one was not there to learn from
+    row = writing._Row(codec, ids[0])
+    begin = len(codec.text(ids[:1]))
+    for place, token in enumerate(ids[1:], 2):
+        row.tokens.append(token)
+        assert row.text() == codec.text(ids[:place])[begin:]
+    assert len(row.tokens) < 20
 
 
 def test_it_writes_on_from_a_prompt(model: TextGenerator) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from numba.core import caching
 
-from decet.nn.compiled import kept
+from decet.nn.compiled import kept, widely
 
 KIND = numba.types.void(numba.types.CPointer(numba.types.int64))
 
@@ -40,3 +40,14 @@ def test_it_works_where_no_folder_may_be_written(monkeypatch: pytest.MonkeyPatch
     with pytest.raises(RuntimeError, match="no locator available"):
         numba.cfunc(KIND, cache=True)(seven)
     assert called(kept(seven)) == 7
+
+
+def summing(address: Any) -> None:
+    widely()
+    for place in range(4_096):
+        address[place] = address[place] + address[place + 4_096]
+
+
+def test_loops_may_ask_for_the_widest_registers() -> None:
+    assert '"prefer-vector-width"="512"' in numba.cfunc(KIND)(summing).inspect_llvm()
+    assert "prefer-vector-width" not in numba.cfunc(KIND)(seven).inspect_llvm()

@@ -34,9 +34,10 @@ from decet.training.progress import Quiet, Show
 from decet.training.recipe import FALLBACK, Recipe
 
 HELD = 0.1  # share of the text, its end, that is held out, where there is no official part
-FOLLOWED = 8_192, 32  # held-out tokens by which training is followed: one for so many learned from, or so many
+FOLLOWED = 8_192, 64  # held-out tokens by which training is followed: one for so many learned from, or so many
 LOGITS = 12 * CHUNK  # bytes, at most, of the answers that are made at a time
 PROBE = 32  # tokens of the small step by which the memory of a large one is told
+UNSETTLED = 32  # tokens of a text that are turned into characters anew with each further one
 LENGTH = 500  # tokens that are written, where it is not said
 
 
@@ -165,18 +166,15 @@ class Writes(Estimator):
             )
         if not len(ids):
             ids = torch.tensor([codec.begin])
-        last = ids[-1:].tolist()  # what is written stands behind the prompt: words keep their blank
-        skipped = len(codec.text(last))
-        tokens: list[list[int]] = [[] for _ in range(count)]
-        texts, open_ = [""] * count, set(range(count))
+        rows, texts, open_ = [_Row(codec, int(ids[-1])) for _ in range(count)], [""] * count, set(range(count))
         steps = written(learner, ids, count, question, int(self.seed if seed is None else seed))
         for _, new in zip(range(length), steps, strict=False):
             for row, token in enumerate(new.tolist()):
                 if row not in open_:
                     continue
-                tokens[row].append(token)
+                rows[row].tokens.append(token)
                 if told or stop:
-                    texts[row] = codec.text([*last, *tokens[row]])[skipped:]
+                    texts[row] = rows[row].text()
                 end = min((at for at in (texts[row].find(text) for text in stop) if at >= 0), default=None)
                 if end is not None:
                     texts[row] = texts[row][:end]
@@ -186,7 +184,7 @@ class Writes(Estimator):
                 yield texts
             if not open_:
                 break
-        yield texts if told or stop else [codec.text([*last, *own])[skipped:] for own in tokens]
+        yield texts if told or stop else [row.text() for row in rows]
 
     # ------------------------------------------------------------------------------------------------- judging
 
@@ -239,6 +237,28 @@ def told(learner: Writer, ids: torch.Tensor, *, adapt: float = 0.0, cache: int =
     """Of every token but the first its surprise, and 1 where it was the likeliest (n - 1, 2)."""
     found = adapted(learner, ids, adapt, cache) if adapt or cache else surprises(learner, ids)
     return np.stack([part.double().numpy() for part in found], 1)
+
+
+class _Row:
+    """A text while it is written, turned from tokens into characters bit by bit.
+
+    tokens: not yet settled, behind one that is: what is written stands behind the prompt, and words keep their blank.
+    """
+
+    def __init__(self, codec: ProseCodec, last: int) -> None:
+        self.codec, self.settled = codec, ""
+        self._behind(last)
+
+    def _behind(self, last: int) -> None:
+        self.tokens, self.skipped = [last], len(self.codec.text([last]))
+
+    def text(self) -> str:
+        """All of it; the begin of a character ends as a replacement character until its other bytes are there."""
+        found = self.settled + self.codec.text(self.tokens)[self.skipped :]
+        if len(self.tokens) > UNSETTLED and not found.endswith("\ufffd"):
+            self.settled = found
+            self._behind(self.tokens[-1])
+        return found
 
 
 def _listed(stop: str | Sequence[str]) -> list[str]:
