@@ -7,8 +7,8 @@ import pytest
 import torch
 from scipy import sparse
 
-from decet.contracts import Clock
-from decet.data.resident import Resident, moved, padded, taken
+from decet.contracts import Clock, SeriesSpec, TokenSpec
+from decet.data.resident import Resident, lengths_of, moved, padded, taken
 from decet.tensors import Sparse
 
 ROWS = 101
@@ -62,6 +62,27 @@ def test_only_the_rows_asked_for_are_drawn():
     assert (
         source.example().rows.tolist() == rows[:: source.steps].tolist()
     )  # some of every class, should they be sorted
+
+
+def test_rows_of_like_length_stand_together():
+    lengths = torch.from_numpy(np.random.default_rng(0).permutation(ROWS))
+    source = Resident((NUMBERS,), TARGET, batch=10, lengths=lengths, bucket=5)
+    first, second = _epoch(source, 0), _epoch(source, 1)
+    assert sorted(row for part in first for row in part) == list(range(ROWS))
+    spreads = [float(lengths[part].float().std()) for part in first]
+    assert np.mean(spreads) < 0.4 * float(lengths.float().std())
+    assert first != second
+    assert spreads != sorted(spreads)  # batches are not in the order of their lengths
+    plain = Resident((NUMBERS,), TARGET, batch=10)
+    assert [len(part) for part in sorted(first, key=len)] == [len(p) for p in sorted(_epoch(plain, 0), key=len)]
+    assert _epoch(Resident((NUMBERS,), TARGET, batch=10, lengths=lengths, bucket=5), 1) == second
+
+
+def test_texts_are_as_long_as_their_last_word_that_is_not_padding():
+    tokens = torch.tensor([[5, 0, 7, 0], [0, 0, 0, 0], [1, 1, 1, 1]])
+    assert lengths_of((tokens,), TokenSpec(9)).tolist() == [3, 0, 4]
+    assert lengths_of((NUMBERS, torch.tensor([4, 2])), SeriesSpec(3)).tolist() == [4, 2]
+    assert lengths_of((NUMBERS,), None) is None
 
 
 def test_the_order_is_a_function_of_the_clock_and_of_nothing_else():

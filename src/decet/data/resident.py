@@ -7,15 +7,19 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from decet.contracts import Batch, Clock, Source
+from decet.contracts import Batch, Clock, SeriesSpec, Source, TokenSpec
 from decet.tensors import Sparse
+
+CHUNK = 4_096  # rows whose lengths are found together
 
 
 class Resident(Source):
     """Rows of resident tensors in a new order each epoch, a function of the clock alone.
 
     inputs: tensors or `Sparse` with the rows first; rows: which of them train (None = all). An epoch of n rows is
-    round(n / batch) batches whose sizes differ by at most one, so there is no tiny last batch.
+    round(n / batch) batches whose sizes differ by at most one, so there is no tiny last batch. lengths (n,), of all
+    rows: of every `bucket` batches the rows are sorted by them, so that rows of one batch are about as long, and the
+    batches shuffled.
     """
 
     def __init__(
@@ -25,11 +29,14 @@ class Resident(Source):
         weight: Tensor | None = None,
         rows: Tensor | None = None,
         batch: int = 256,
+        lengths: Tensor | None = None,
+        bucket: int = 0,
     ):
         self.inputs, self.target, self.weight = inputs, target, weight
         self.rows = torch.arange(len(target)) if rows is None else rows.cpu()
         self.steps = max(1, round(len(self.rows) / batch))
         self.size = -(-len(self.rows) // self.steps)
+        self.lengths, self.bucket = lengths if bucket > 1 else None, bucket
         self.epoch = -1
         self.parts: tuple[Tensor, ...] = ()
 
@@ -43,12 +50,32 @@ class Resident(Source):
         return self._take(self.rows[:: self.steps][: self.size].to(self.target.device))  # some of every class
 
     def _shuffled(self, seed: int) -> tuple[Tensor, ...]:
-        order = torch.randperm(len(self.rows), generator=torch.Generator().manual_seed(seed))
-        return self.rows[order].to(self.target.device).tensor_split(self.steps)
+        drawn = torch.Generator().manual_seed(seed)
+        rows = self.rows[torch.randperm(len(self.rows), generator=drawn)]
+        if self.lengths is None:
+            return rows.to(self.target.device).tensor_split(self.steps)
+        parts, sorted_ = rows.tensor_split(self.steps), list[Tensor]()
+        for begin in range(0, self.steps, self.bucket):
+            own = parts[begin : begin + self.bucket]
+            together = torch.cat(own)
+            together = together[torch.argsort(self.lengths[together], stable=True)].to(self.target.device)
+            sorted_ += together.split([len(part) for part in own])
+        return tuple(sorted_[place] for place in torch.randperm(self.steps, generator=drawn).tolist())
 
     def _take(self, index: Tensor) -> Batch:
         weight = None if self.weight is None else self.weight.index_select(0, index)
         return Batch(taken(self.inputs, index), self.target.index_select(0, index), weight, rows=index)
+
+
+def lengths_of(inputs: tuple[Any, ...], spec: Any) -> Tensor | None:
+    """How long each row is (n,), of texts and series; None = all alike."""
+    if isinstance(spec, TokenSpec):
+        place = torch.arange(1, inputs[0].shape[1] + 1, dtype=torch.int32)
+        return torch.cat([((part != spec.pad) * place).amax(1) for part in inputs[0].cpu().split(CHUNK)])
+    if isinstance(spec, SeriesSpec):
+        found: Tensor | None = inputs[1]
+        return found
+    return None
 
 
 def taken(inputs: tuple[Any, ...], index: Tensor) -> tuple[Any, ...]:

@@ -158,18 +158,21 @@ def _dnn_on_texts(spec: TableSpec, rows: int, budget: float | None) -> Advice:
     return Advice(family, joined(Recipe(epochs=epochs, batch=batch), _OF_TEXTS), _SMOOTH)
 
 
+BUCKET = 16  # batches: texts of like length stand together where padding, or the longest text of a batch, costs time
+
+
 def _transformer_on_texts(spec: TokenSpec, rows: int, budget: float | None) -> Advice:
     """A shallow and narrow one: texts with answers are few, and nothing was read before."""
     epochs, batch = _text_length(rows)
     family = Transformer(width=128, depth=2, heads=4, dropout=0.2, word_dropout=0.2, summary="mean")
-    return Advice(family, joined(Recipe(epochs=epochs, batch=batch, lr=1e-3), _OF_TEXTS), _SMOOTH)
+    return Advice(family, joined(Recipe(epochs=epochs, batch=batch, bucket=BUCKET, lr=1e-3), _OF_TEXTS), _SMOOTH)
 
 
 def _lstm_on_texts(spec: TokenSpec, rows: int, budget: float | None) -> Advice:
     """One layer that reads both ways, the maximum over the text; words left out at random."""
     epochs, batch = _text_length(rows)
     family = LSTM(width=128, depth=1, embedding=128, dropout=0.3, word_dropout=0.2, summary="max")
-    return Advice(family, joined(Recipe(epochs=epochs, batch=batch), _OF_TEXTS), _SMOOTH)
+    return Advice(family, joined(Recipe(epochs=epochs, batch=batch, bucket=BUCKET), _OF_TEXTS), _SMOOTH)
 
 
 _OF_TEXTS = Recipe(  # words are many and overfitted soon: a short cycle, of which the best epoch is kept

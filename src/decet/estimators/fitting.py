@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from decet import artifact
 from decet.contracts import ImageSpec, LabelSpec, Learner, Stage
-from decet.data.resident import Resident, moved, taken
+from decet.data.resident import Resident, lengths_of, moved, taken
 from decet.data.splits import folds, split
 from decet.data.targets import LabelCodec
 from decet.errors import BadInput, check_range, listed, suggest
@@ -312,10 +312,12 @@ class _Fit:
             seconds.append(time.monotonic() - start)
         return max(0.05, min(0.95 * left, left - 1.1 * min(seconds) * self.held_out / len(rows)))
 
-    def _source(self, inputs: Any, rows: Array | None, weight: Array | None, batch: int) -> Resident:
+    def _source(self, inputs: Any, rows: Array | None, weight: Array | None, recipe: Recipe) -> Resident:
         weights = None if weight is None else torch.as_tensor(weight, dtype=torch.float32, device=self.device)
         index = None if rows is None else torch.as_tensor(rows)
-        return Resident(moved(inputs, self.device), self.target.to(self.device), weights, index, batch)
+        lengths = lengths_of(inputs, self.codec.spec) if recipe.bucket else None
+        given = moved(inputs, self.device), self.target.to(self.device), weights, index
+        return Resident(*given, recipe.batch or 1, lengths, recipe.bucket or 0)
 
     def _augmentation(self, codec: Any, recipe: Recipe, source: Resident) -> Augmentation | None:
         if not asked(recipe):
@@ -350,7 +352,7 @@ class _Fit:
                 recipe = replace(recipe, epochs=choice.epochs, steps=None)
         self.recipe = recipe
         part = None if len(rows) == self.count else rows
-        source = self._source(self.encoded, part, weight, recipe.batch or 1)
+        source = self._source(self.encoded, part, weight, recipe)
         last = Stage(learner, source, recipe, check, augment=self._augmentation(self.codec, recipe, source))
         outcome = train(
             [*self._first(learner, self.encoded, rows), last],
@@ -472,7 +474,7 @@ class _Fit:
             return not said and 0 < patience <= len(scores) - 1 - int(np.argmax(scores))
 
         left = self._left()
-        source = self._source(inputs, rows, weight, recipe.batch or 1)
+        source = self._source(inputs, rows, weight, recipe)
         augment = self._augmentation(codec, recipe, source)
         last = Stage(learner, source, recipe, validate, f"fold {number + 1} of {FOLDS}", augment)
         outcome = train(

@@ -24,6 +24,7 @@ class Recipe:
     epochs: passes over the training rows, at most (early stopping may end sooner).
     steps: steps in all; instead of epochs.
     batch: rows a step.
+    bucket: batches whose rows are sorted by length together, so that those of one are about as long; 0 = off.
     window: tokens of each row, where a text is read as one stream; None: the network's context.
     lr: peak learning rate.
     weight_decay: of matrices (not of biases, norms or embeddings): decoupled with adamw, in the gradient with sgd.
@@ -56,6 +57,7 @@ class Recipe:
     epochs: int | None = None
     steps: int | None = None
     batch: int | None = None
+    bucket: int | None = None
     window: int | None = None
     lr: float | None = None
     weight_decay: float | None = None
@@ -84,6 +86,7 @@ class Recipe:
 
     def __post_init__(self) -> None:
         check_whole(self, ("epochs", "steps", "batch", "window", "accumulate"), 1, room="recipe.")
+        check_whole(self, ("bucket",), 0, room="recipe.")
         check_whole(self, ("members",), 1, 1024, room="recipe.")
         check_whole(self, ("patience",), 0, room="recipe.")
         check_range("recipe.lr", self.lr, 1e-12, 100.0)
@@ -117,6 +120,7 @@ class Recipe:
 FALLBACK = Recipe(
     epochs=50,
     batch=256,
+    bucket=0,
     lr=1e-3,
     weight_decay=0.01,
     optimizer="adamw",
