@@ -29,6 +29,21 @@ def test_gpt2_gives_the_logits_that_transformers_gives() -> None:
     assert float(logits[:, :, 0].max()) < -1e8  # our own number is never drawn
 
 
+def test_a_gpt2_whose_words_come_out_as_others_than_went_in(tmp_path: Path) -> None:
+    shutil.copytree(THEIRS / "gpt2", tmp_path / "m")
+    weights = load_file(tmp_path / "m" / "model.safetensors")
+    name = next(name for name in weights if name.endswith("wte.weight"))
+    own = torch.randn(weights[name].shape, generator=torch.Generator().manual_seed(0))
+    save_file(weights | {"lm_head.weight": own}, tmp_path / "m" / "model.safetensors")
+    config = json.loads((tmp_path / "m" / "config.json").read_text())
+    (tmp_path / "m" / "config.json").write_text(json.dumps(config | {"tie_word_embeddings": False}))
+    learner = decet.load(tmp_path / "m").learner_
+    with torch.no_grad():
+        features, _ = learner.decoder(torch.tensor([[3, 1, 4, 1, 5]]), learner.decoder.start(None, 1))
+        logits = learner.logits(features.values)[:, :, 1:]
+    torch.testing.assert_close(logits, (features.values @ own.T)[:, :, : logits.shape[-1]], rtol=1e-5, atol=1e-5)
+
+
 def test_gpt2_writes_what_transformers_writes() -> None:
     answers, model = load_file(THEIRS / "gpt2" / "answers.safetensors"), decet.load(THEIRS / "gpt2")
     ids = answers["written"][0].tolist()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +16,28 @@ from decet.data.passages import passages_of
 from decet.errors import BadInput
 from decet.estimators import writing
 from decet.estimators.reading import DataWarning
+from decet.nn import vocabulary
 
 TEXT = "the cat sat on the mat. the dog sat on the log. " * 60
 SMALL = Transformer(width=32, depth=2, heads=2, context=32, dropout=0.0)
-FAMILIES: list[Any] = [SMALL, LSTM(width=32, depth=1, embedding=32, dropout=0.0)]
+FAMILIES: list[Any] = [
+    SMALL,
+    LSTM(width=32, depth=1, embedding=32, dropout=0.0),
+    LSTM(width=32, depth=1, embedding=32, dropout=0.0, adaptive=True),
+]
+NAMES = ["Transformer", "LSTM", "LSTM, adaptive"]
 SHORT = Recipe(epochs=50, batch=8, window=32, lr=2e-2)
 
 
-@pytest.fixture(scope="module", params=FAMILIES, ids=["Transformer", "LSTM"])
+@pytest.fixture(scope="module", autouse=True)
+def few_are_common() -> Iterator[None]:
+    """The bytes and the three most frequent characters are common, the others a band of their own."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(vocabulary, "COMMON", 260)
+        yield
+
+
+@pytest.fixture(scope="module", params=FAMILIES, ids=NAMES)
 def model(request: pytest.FixtureRequest) -> TextGenerator:
     return TextGenerator(request.param, recipe=SHORT).fit([TEXT])
 
@@ -102,7 +117,7 @@ def test_a_prompt_longer_than_the_context_is_told_of() -> None:
     assert long == model.generate(("the cat sat on the mat. " * 2 + "the dog sat ")[-32:], length=5, temperature=0.0)
 
 
-@pytest.mark.parametrize("family", FAMILIES, ids=["Transformer", "LSTM"])
+@pytest.mark.parametrize("family", FAMILIES, ids=NAMES)
 def test_a_run_cut_short_and_resumed_has_the_bits_of_an_unbroken_one(
     family: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
+from decet.nn import recurrent, team
 from decet.nn.recurrent import LSTMLayer, ScanLayer
 
 STEPS, ROWS, INPUTS, WIDTH = 7, 4, 5, 6
@@ -22,8 +23,28 @@ def inputs(seed: int = 0) -> tuple[Tensor, Tensor, Tensor]:
     return x, torch.randn(ROWS, WIDTH, requires_grad=True), torch.randn(ROWS, WIDTH, requires_grad=True)
 
 
-@pytest.mark.parametrize("lengths", [[7, 7, 7, 7], [7, 5, 5, 1]])
-def test_a_layer_equals_torchs_with_its_weights(lengths: list[int]) -> None:
+@pytest.fixture(params=["torch's steps", "compiled steps"])
+def steps(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> list[bool]:
+    """By torch, or by the kernel on all threads, however small a step; of each pass whether it was the kernel."""
+    if request.param == "compiled steps":
+        if not team.compiles():
+            pytest.skip("numba is not installed")
+        monkeypatch.setattr(recurrent, "PAYS", 0)
+        monkeypatch.setattr(recurrent, "SHARE", 1)
+    used, plain = list[bool](), recurrent._compiled
+
+    def compiled(*tensors: Tensor) -> object:
+        found = plain(*tensors)
+        used.append(found is not None)
+        assert used[-1] == (request.param == "compiled steps")
+        return found
+
+    monkeypatch.setattr(recurrent, "_compiled", compiled)
+    return used
+
+
+@pytest.mark.parametrize("lengths", [[7, 7, 7, 7], [7, 5, 5, 1], [6, 6, 2, 2]])
+def test_a_layer_equals_torchs_with_its_weights(lengths: list[int], steps: list[bool]) -> None:
     torch.manual_seed(1)
     theirs, ours = nn.LSTM(INPUTS, WIDTH), LSTMLayer(INPUTS, WIDTH)
     ours.copy_torch(theirs, 0)
@@ -47,9 +68,32 @@ def test_a_layer_equals_torchs_with_its_weights(lengths: list[int]) -> None:
     for mine, their in zip(got[3:], wanted[3:], strict=True):
         i, f, g, o = their.chunk(4)
         torch.testing.assert_close(mine, torch.cat([i, f, o, g]), atol=1e-5, rtol=0)
+    assert len(steps) == 2
 
 
-def test_a_text_cut_in_two_gives_the_same_when_the_state_is_carried() -> None:
+@pytest.mark.parametrize("lengths", [[7, 7, 7, 7], [7, 5, 5, 1]])
+def test_in_bf16_it_is_near_to_that_of_float32(lengths: list[int], steps: list[bool]) -> None:
+    torch.manual_seed(1)
+    layer, (x, h, c), sizes = LSTMLayer(INPUTS, WIDTH), inputs(), sizes_of(torch.tensor(lengths))
+    answers = []
+    for short in (False, True):
+        with torch.autocast("cpu", torch.bfloat16, enabled=short):
+            y, _, cell = layer(x, h, c, sizes)
+        assert cell.dtype == torch.float32
+        answers.append([y.float(), cell, *torch.autograd.grad(y.float().sum() + cell.sum(), [x, h, c, layer.bias])])
+    for plain, short_ in zip(*answers, strict=True):
+        assert (plain - short_).norm() < 0.02 * plain.norm()
+
+
+def test_a_matrix_laid_out_for_many_products_gives_the_same_as_one_that_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    torch.manual_seed(0)
+    x, weight = torch.randn(5, 24).bfloat16(), torch.randn(24, 40).bfloat16()
+    laid = recurrent._product(weight, 5)(x)
+    monkeypatch.setattr(recurrent, "_lays_out", lambda: False)
+    torch.testing.assert_close(recurrent._product(weight, 5)(x).float(), laid.float(), atol=0.1, rtol=0.02)
+
+
+def test_a_text_cut_in_two_gives_the_same_when_the_state_is_carried(steps: list[bool]) -> None:
     layer, (x, h, c) = LSTMLayer(INPUTS, WIDTH), inputs()
     whole, h_after, c_after = layer(x, h, c, (ROWS,) * STEPS)
     first, h_between, c_between = layer(x[:3], h, c, (ROWS,) * 3)

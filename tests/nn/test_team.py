@@ -12,8 +12,7 @@ import torch
 from numba import carray
 
 from decet.nn import team
-from decet.nn.compiled import HEAD, at, kept, turns
-from decet.nn.word_kernels import _wait
+from decet.nn.compiled import HEAD, at, kept, turns, wait
 
 CALL = ctypes.CFUNCTYPE(None, ctypes.c_void_p)
 
@@ -59,10 +58,10 @@ def _write_wait_read(address: Any) -> None:
     for turn in range(1, rounds + 1):
         for worker in range(first, workers, step):
             done[worker] = turn
-        _wait(job[HEAD + 3])
+        wait(job[HEAD + 3])
         for worker in range(first, workers, step):
             seen[worker] += done[:workers].min() == turn
-        _wait(job[HEAD + 3])
+        wait(job[HEAD + 3])
 
 
 @pytest.mark.parametrize("workers", [2, 3])

@@ -8,6 +8,7 @@ import torch
 from decet import LSTM, Transformer
 from decet.contracts import TokenSpec
 from decet.errors import BadInput
+from decet.nn import vocabulary
 from decet.tasks import adapting
 from decet.tasks.adapting import adapted
 from decet.tasks.language import Language, Writer, surprises
@@ -15,11 +16,13 @@ from decet.tasks.language import Language, Writer, surprises
 FAMILIES = [
     LSTM(width=32, depth=1, embedding=32),
     Transformer(width=32, depth=1, heads=2, context=32, dropout=0.0),
+    LSTM(width=32, depth=1, embedding=32, adaptive=True),
 ]
 
 
-@pytest.fixture(params=FAMILIES, ids=["LSTM", "Transformer"])
-def learner(request: pytest.FixtureRequest) -> Writer:
+@pytest.fixture(params=FAMILIES, ids=["LSTM", "Transformer", "LSTM, adaptive"])
+def learner(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Writer:
+    monkeypatch.setattr(vocabulary, "COMMON", 4)
     torch.manual_seed(0)
     return Language().learner(request.param.decoder(TokenSpec(20)))
 

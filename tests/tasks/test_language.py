@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,11 +15,19 @@ from decet.contracts import Batch, TokenSpec
 from decet.errors import BadInput
 from decet.families.lstm import LSTM
 from decet.families.transformer import Transformer
+from decet.nn import vocabulary
 from decet.tasks import language
 from decet.tasks.language import Language, Writer, surprises, written
 
 SPEC = TokenSpec(vocabulary=20)
 FAMILIES: list[Any] = [Transformer(width=16, depth=2, heads=2, context=8, dropout=0.0), LSTM(width=16, depth=2)]
+BANDED: list[Any] = [replace(FAMILIES[0], adaptive=True), replace(FAMILIES[1], adaptive=True, tied=False)]
+
+
+@pytest.fixture(autouse=True)
+def many_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Four tokens are common, the other sixteen of `SPEC` a band of their own."""
+    monkeypatch.setattr(vocabulary, "COMMON", 4)
 
 
 def writer(family: Any, seed: int = 0) -> Writer:
@@ -34,7 +43,7 @@ def stream(count: int, seed: int = 1) -> Tensor:
     return torch.randint(0, 20, (count,), generator=torch.Generator().manual_seed(seed), dtype=torch.int32)
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("family", [*FAMILIES, *BANDED])
 def test_the_loss_of_a_batch_is_that_of_its_tokens(family: Any) -> None:
     learner, ids = writer(family), stream(9)
     found, _ = surprises(learner, ids)
@@ -167,7 +176,7 @@ def test_what_was_there_lately_is_less_likely() -> None:
     assert set(drawn) == {1}  # negative logits are multiplied
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("family", [*FAMILIES, *BANDED])
 def test_texts_written_side_by_side_are_those_of_the_formula(family: Any) -> None:
     """At temperature 0: the likeliest token after all that stands there, or after the last half of the context."""
     learner, prompt = writer(family), stream(5).long()

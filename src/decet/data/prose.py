@@ -77,7 +77,7 @@ class Prose:
             counts = Counter[str]()
             for piece in passages:
                 counts.update(piece if unit == "characters" else _words(piece))
-            known = sorted(counts) if unit == "characters" else [word for word, _ in counts.most_common(self.max_size)]
+            known = [token for token, _ in counts.most_common(self.max_size)]
         return ProseCodec(self, unit, known, pieces)
 
 

@@ -202,7 +202,7 @@ _VECTORS = Recipe(lr=0.025, schedule="one-cycle", warmup=0.0, patience=0)  # the
 
 
 FEW_TOKENS, SHORT = 300_000, 120.0  # tokens, and seconds of a budget, below which what writes is small
-MANY_WORDS = 10_000  # from which rare ones have fewer numbers
+MANY = 10_000  # tokens beyond which rare ones have fewer numbers
 
 
 def _transformer_writes(spec: TokenSpec, rows: int, budget: float | None) -> Advice:
@@ -213,7 +213,7 @@ def _transformer_writes(spec: TokenSpec, rows: int, budget: float | None) -> Adv
     shape = {"width": 128, "depth": 4, "heads": 4} if little else {"width": 384, "depth": 4, "heads": 3}
     family = Transformer(
         **shape, context=context, feed="relu2", normed=True, dropout=0.15,  # type: ignore[arg-type]
-        adaptive=spec.vocabulary > MANY_WORDS,
+        adaptive=spec.vocabulary > MANY,
     )  # fmt: skip
     recipe = Recipe(
         epochs=_passes(rows, 20_000_000), batch=batch, lr=3e-3, weight_decay=0.1, optimizer="muon", momentum=0.95,
@@ -224,15 +224,15 @@ def _transformer_writes(spec: TokenSpec, rows: int, budget: float | None) -> Adv
 
 def _lstm_writes(spec: TokenSpec, rows: int, budget: float | None) -> Advice:
     """Two layers, words tied, dropout between and from step to step (rows are tokens); of many words most are rare."""
-    little, words = rows < FEW_TOKENS or (budget is not None and budget < SHORT), spec.vocabulary > MANY_WORDS
-    window, batch = _windows(rows, 70 if words else 128, 64)
+    little, many = rows < FEW_TOKENS or (budget is not None and budget < SHORT), spec.vocabulary > MANY
+    window, batch = _windows(rows, 70 if many else 128, 64)
     family = LSTM(
-        width=256 if little else 512, depth=1 if little else 2, embedding=256, dropout=0.35 if words else 0.2,
-        adaptive=words,
+        width=256 if little else 512, depth=1 if little else 2, embedding=256, dropout=0.35 if many else 0.2,
+        adaptive=many,
     )  # fmt: skip
     recipe = Recipe(
-        epochs=_passes(rows, 40_000_000 if words else 20_000_000), batch=batch, window=window,
-        lr=2e-2 if words else 1e-2, weight_decay=0.1, optimizer="muon", momentum=0.95, schedule="one-cycle",
+        epochs=_passes(rows, 40_000_000 if many else 20_000_000), batch=batch, window=window,
+        lr=2e-2 if many else 1e-2, weight_decay=0.1, optimizer="muon", momentum=0.95, schedule="one-cycle",
         warmup=0.02, clip=1.0, precision="auto", patience=0,
     )  # fmt: skip
     return Advice(family, recipe)

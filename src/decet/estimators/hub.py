@@ -110,7 +110,7 @@ def _writer(
     own = weights.get("lm_head.weight")
     if own is not None and not config.get("tie_word_embeddings", True):
         family = replace(family, tied=False)
-        tensors["own"] = torch.cat([own.new_zeros(1, own.shape[1]), own[:size]])
+        tensors["own.weight"] = torch.cat([own.new_zeros(1, own.shape[1]), own[:size]])
     state, _ = codec.state()
     model = {
         "estimator": "TextGenerator",

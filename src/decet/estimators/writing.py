@@ -34,8 +34,9 @@ from decet.training.progress import Quiet, Show
 from decet.training.recipe import FALLBACK, Recipe
 
 HELD = 0.1  # share of the text, its end, that is held out, where there is no official part
-FOLLOWED = 8_192, 64  # held-out tokens by which training is followed: one for so many learned from, or so many
-LOGITS = 12 * CHUNK  # bytes, at most, of the answers that are made at a time
+FOLLOWED = 8_192  # held-out tokens by which training is followed, at least,
+SHARE = 64  # or one for so many that are learned from
+LOGIT = 12  # bytes that an answer takes while it is made: three numbers of float32
 PROBE = 32  # tokens of the small step by which the memory of a large one is told
 UNSETTLED = 32  # tokens of a text that are turned into characters anew with each further one
 LENGTH = 500  # tokens that are written, where it is not said
@@ -371,7 +372,8 @@ class _Learning:
             return learner.decoder(tokens, learner.decoder.start(None, rows))
 
         free = self._free()
-        size = needed(run, learner.parameters(), rows * window / small) + LOGITS
+        logits = LOGIT * min(CHUNK, rows * window * learner.decoder.words.vocabulary)
+        size = needed(run, learner.parameters(), rows * window / small) + logits
         if size > free:
             raise BadInput(
                 f"a step of {rows:,} windows of {window:,} tokens takes about {size / 1e9:,.1f} GB, and "
@@ -410,8 +412,7 @@ class _Learning:
 
     def _follow(self, learner: Learner) -> dict[str, float]:
         """How well the held-out text is told, or its begin."""
-        least, share = FOLLOWED
-        found, _ = surprises(learner, self.held[: max(least, len(self.ids) // share)])  # type: ignore[arg-type]
+        found, _ = surprises(learner, self.held[: max(FOLLOWED, len(self.ids) // SHARE)])  # type: ignore[arg-type]
         loss = float(found.double().mean())
         return {"nats a token": loss, "score": -loss}
 

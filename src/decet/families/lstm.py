@@ -7,7 +7,7 @@ carries its state on, so that it reads texts without end, and looks at a memory 
 
 References: forget gates, Gers et al., 2000; variational dropout, Gal & Ghahramani, 1512.05287; dropped hidden
 weights and tied words (AWD-LSTM), Merity et al., 1708.02182; attention to a memory, Luong et al., 1508.04025;
-minLSTM, Feng et al., 2410.01201.
+minLSTM, Feng et al., 2410.01201; rare words in fewer numbers, Grave et al., 1609.04309, Baevski & Auli, 1809.10853.
 
 Differs from the papers:
 1. Norms stand between the layers, not within the step, where they would cost more than the step itself.
@@ -54,7 +54,7 @@ class LSTM:
     weight_dropout: share of the weights from step to step dropped.
     word_dropout: share of the words left out in training.
     tied: the decoder's words going in and coming out are the same vectors.
-    adaptive: rare words have fewer numbers, and are asked for only after the common ones (for 10,000 words and more).
+    adaptive: words beyond the 4,096 most frequent have fewer numbers, and are asked for only after those.
     summary: how positions become one vector: "max", "mean", "last" (each direction's last step), or "both": maximum
         and mean.
     """

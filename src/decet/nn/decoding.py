@@ -7,6 +7,7 @@ product out. Everywhere else, and where a layer has parts that the kernel does n
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -18,9 +19,9 @@ from decet.nn import team
 from decet.nn.attention import Turn
 
 FEEDS = ("gated", "gelu-tanh", "relu", "relu2", "gelu")  # by their number in the kernel
-BLOCK = 4  # rows of a matrix that are multiplied together
-PAYS = 1 << 20  # numbers of all layers from which a compiled call is worth its import,
-PATIENCE = 32  # and positions that torch does before, for texts may end soon
+PAYS = 1 << 20  # numbers of all layers from which a compiled call is worth its import
+PATIENCE = 32  # positions that torch does before numba is imported, for a text may end soon
+KERNELS = "decet.nn.decoding_kernels"
 
 
 class Steps:
@@ -28,7 +29,7 @@ class Steps:
 
     layers: each with attend_norm, attend, feed_norm and feed, the norms before the parts, no memory and no dropout;
     settings: which feed and norm.
-    The layers' numbers are looked up once: make another one where others were put in their place.
+    The layers' parameters are looked up once: make another one where others stand in their place.
     """
 
     def __init__(self, layers: Iterable[Any], settings: Any) -> None:
@@ -43,7 +44,7 @@ class Steps:
             and team.readable(*given)
             and team.compiles()
         )
-        self.addresses, self.count = self._addresses(), 0
+        self.addresses, self.count = self._addresses() if self.fit else None, 0
 
     def _addresses(self) -> Any:
         found = [0 if tensor is None else tensor.data_ptr() for tensor in self.tensors]
@@ -53,21 +54,19 @@ class Steps:
         """x (B, 1, D) after all layers; new keys and values are written into the state's "keys i" and "values i"
         (B, G, room, d) at `age`. None = torch must do it."""
         self.count += 1
+        if not self.fit or (self.count <= PATIENCE and KERNELS not in sys.modules):
+            return None
         caches = [state[f"{what} {i}"] for i in range(len(self.layers)) for what in ("keys", "values")]
+        if not self._takes(x, caches, age):
+            return None
         keys = caches[0]
-        if not self.fit or self.count <= PATIENCE or age >= keys.shape[2] or torch.is_grad_enabled():
-            return None
-        if torch.is_autocast_enabled("cpu") or not team.readable(x, *caches) or not (_plain(x) and _plain(keys)):
-            return None
-        if not np.array_equal(self.addresses, self._addresses()):
-            return None
         from decet.nn import decoding_kernels as kernels  # numba takes half a second to import
 
         (rows, groups, room, size), width, first = keys.shape, x.shape[2], self.layers[0]
         workers = torch.get_num_threads()
         barrier = team.barrier() if workers > 1 else 0
         workers = workers if barrier else 1
-        hands = self._hands(rows, workers, room)
+        hands = self._hands(rows, workers, room, kernels.BLOCK)
         y, places = x[:, 0].clone(), [] if turn is None else [part.contiguous() for part in turn]
         lie = np.array([cache.data_ptr() for cache in caches], np.int64)
         job = kernels.Job(
@@ -100,12 +99,24 @@ class Steps:
         team.run(kernels.work().address, workers, job)
         return y.unsqueeze(1)
 
-    def _hands(self, rows: int, workers: int, room: int) -> list[Tensor]:
+    def _takes(self, x: Tensor, caches: list[Tensor], age: int) -> bool:
+        """Whether the kernel may have these, and the parameters' numbers are still where they were."""
+        return (
+            team.readable(x, *caches)
+            and all(map(_plain, (x, *caches)))
+            and len(x) == len(caches[0])
+            and age < caches[0].shape[2]
+            and not torch.is_grad_enabled()
+            and not torch.is_autocast_enabled("cpu")
+            and np.array_equal(self.addresses, self._addresses())
+        )
+
+    def _hands(self, rows: int, workers: int, room: int, block: int) -> list[Tensor]:
         """Where the kernel puts down what it has in hand: each call's own, for calls may come from several threads."""
         first = self.layers[0]
         hidden, outputs = first.feed.narrow.in_features, first.attend.into.out_features
         inner, width = first.attend.out.in_features, first.attend.out.out_features
-        spare = rows * width + max(rows * BLOCK, room)
+        spare = rows * width + max(rows * block, room)
         sizes = (rows * outputs, rows * inner, 2 * rows * hidden, rows * hidden, workers * spare)
         return [torch.empty(size) for size in sizes]
 

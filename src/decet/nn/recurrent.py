@@ -13,12 +13,14 @@ scan, in logarithms.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 
 from decet.nn import team
 
@@ -36,7 +38,8 @@ class _Recurrence(torch.autograd.Function):
         ctx: Any, products: Tensor, weight: Tensor, h: Tensor, c: Tensor, sizes: tuple[int, ...]
     ) -> tuple[Tensor, Tensor]:
         steps, rows, width = products.shape[0], products.shape[1], weight.shape[1]
-        made = torch.empty_like if sizes[-1] == rows else torch.zeros_like  # zeros beyond a row's end
+        products = products.contiguous()
+        made = torch.empty_like if min(sizes, default=0) == rows else torch.zeros_like  # zeros beyond a row's end
         gates = made(products)
         hs, cs = (made(x.expand(steps + 1, rows, width), memory_format=torch.contiguous_format) for x in (h, c))
         hs[0], cs[0] = h, c
@@ -50,10 +53,11 @@ class _Recurrence(torch.autograd.Function):
         return hs[1:], cs[ends, torch.arange(rows, device=ends.device)]
 
     @staticmethod
+    @once_differentiable
     def backward(ctx: Any, dhs: Tensor, dc: Tensor) -> tuple[Tensor | None, ...]:
         gates, hs, cs, weight = ctx.saved_tensors
         rows = hs.shape[1]
-        dgates = (torch.empty_like if ctx.sizes[-1] == rows else torch.zeros_like)(gates)
+        dgates = (torch.empty_like if min(ctx.sizes, default=0) == rows else torch.zeros_like)(gates)
         dh, dc = torch.zeros_like(hs[0]), dc.contiguous().clone()  # dc waits for each row's own end
         dhs = dhs.contiguous()
         times, step = _product(weight, rows), _compiled(gates, hs, cs, dhs, dc) or _backwards
@@ -67,10 +71,16 @@ class _Recurrence(torch.autograd.Function):
 
 def _product(weight: Tensor, rows: int) -> Callable[[Tensor], Tensor]:
     """x (R, K) -> x weight (R, N), of a weight (K, N) that many x meet: short numbers are laid out for them once."""
-    if weight.dtype == torch.bfloat16 and weight.device.type == "cpu" and torch.backends.mkldnn.is_available():
+    if weight.dtype == torch.bfloat16 and team.readable(weight) and _lays_out():
         laid = torch.ops.mkldnn._reorder_linear_weight(weight.t().contiguous(), rows)
         return lambda x: torch.ops.mkldnn._linear_pointwise(x, laid, None, "none", [], "")
     return lambda x: x @ weight
+
+
+@functools.cache
+def _lays_out() -> bool:
+    """Whether oneDNN takes short numbers on this processor; where it does not, it raises."""
+    return torch.backends.mkldnn.is_available() and bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
 
 
 def _forwards(products: Tensor, sums: Tensor, gates: Tensor, before: Tensor, after: Tensor, h: Tensor) -> None:
@@ -80,7 +90,7 @@ def _forwards(products: Tensor, sums: Tensor, gates: Tensor, before: Tensor, aft
     gates[:, : 3 * width].sigmoid_()
     gates[:, 3 * width :].tanh_()
     into, forget, out, new = gates.split(width, 1)
-    after.copy_(forget * before).add_(into * new)
+    torch.mul(forget, before, out=after).addcmul_(into.to(after.dtype), new.to(after.dtype))
     torch.mul(out, after.tanh().to(out.dtype), out=h)
 
 
@@ -109,6 +119,8 @@ def _compiled(gates: Tensor, hs: Tensor, cs: Tensor, *grads: Tensor) -> Callable
 
     def step(*parts: Tensor) -> None:
         rows = len(parts[0])
+        if not rows:
+            return
         job = (int(bool(grads)), parts[0].element_size(), rows, width, *(part.data_ptr() for part in parts))
         team.run(work, min(threads, rows * width // SHARE + 1, rows), job)
 

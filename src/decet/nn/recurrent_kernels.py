@@ -87,8 +87,9 @@ def _long(x: Any) -> Any:
 
 @njit(forceinline=True)
 def _short(x: Any) -> Any:
-    """bf16's bits of a float, rounded to the nearest."""
-    return np.int16((_as_bits(x) + np.int32(0x8000)) >> np.int32(16))
+    """bf16's bits of a float, rounded to the nearest, to even between two."""
+    bits = _as_bits(x)
+    return np.int16((bits + np.int32(0x7FFF) + ((bits >> np.int32(16)) & np.int32(1))) >> np.int32(16))
 
 
 def _of(kind: Any, get: Any, put: Any) -> Any:

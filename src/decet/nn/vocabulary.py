@@ -19,6 +19,7 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 
 from decet.nn.stems import drawn
 
@@ -52,7 +53,10 @@ class Words(nn.Embedding):
 
 
 class Bands(nn.Module):
-    """Vectors of tokens in order of falling frequency, the rarer of fewer numbers: tokens (...) int64 -> (..., D)."""
+    """Vectors of tokens in order of falling frequency, the rarer of fewer numbers: tokens (...) int64 -> (..., D).
+
+    Differs from the papers: the bands' sizes are given, and the first one's vectors pass through no matrix.
+    """
 
     def __init__(self, vocabulary: int, width: int, spread: float) -> None:
         super().__init__()
@@ -64,14 +68,15 @@ class Bands(nn.Module):
         widths = [max(1, width // TIMES**k) for k in range(len(sizes))]
         self.bands = nn.ParameterList(drawn(*shape, spread) for shape in zip(sizes, widths, strict=True))
         self.doors = nn.Parameter(drawn(len(sizes) - 1, width, spread))  # by which the rarer bands are entered
-        self.open = nn.Parameter(torch.zeros(len(sizes) - 1))
+        self.open = nn.Parameter(torch.tensor([math.log(size) for size in sizes[1:]]))  # all tokens alike at first
         self.wide = nn.ParameterList(drawn(n, width, 1 / math.sqrt(n)) for n in widths[1:])
         for weight in (*self.bands, self.doors):
             _as_words(weight)
 
     def forward(self, tokens: Tensor) -> Tensor:
         flat = tokens.flatten()
-        y = F.embedding(flat.clamp(max=self.ends[0] - 1), self.bands[0])
+        common = flat.masked_fill((flat >= self.ends[0]) & (flat < self.ends[-1]), 0)
+        y = F.embedding(common, self.bands[0])
         for begin, end, band, wide in self._rare():
             places = ((flat >= begin) & (flat < end)).nonzero().squeeze(1)
             if len(places):
@@ -93,9 +98,9 @@ class Bands(nn.Module):
         return cross_entropy(x, weight, shift, asked) + total
 
     def logits(self, x: Tensor, bias: Tensor) -> Tensor:
-        """(..., D) -> (..., V): they are log probabilities already."""
+        """(..., D) -> (..., V)."""
         common = self.ends[0]
-        first = F.linear(x, *self._first(bias)).float().log_softmax(-1)
+        first = F.linear(x, *self._first(bias)).float()
         parts = [first[..., :common]]
         for number, (begin, end, band, wide) in enumerate(self._rare()):
             part = F.linear(F.linear(x, wide), band, bias[begin:end]).float().log_softmax(-1)
@@ -182,6 +187,7 @@ class _Chunked(torch.autograd.Function):
         return (total / count).to(torch.float32)
 
     @staticmethod
+    @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         dx, dwords = ctx.saved_tensors
         grad = grad / ctx.count
