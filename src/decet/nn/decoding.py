@@ -44,7 +44,8 @@ class Steps:
             and team.readable(*given)
             and team.compiles()
         )
-        self.addresses, self.count = self._addresses() if self.fit else None, 0
+        self.addresses: Any = self._addresses() if self.fit else None
+        self.count = 0
 
     def _addresses(self) -> Any:
         found = [0 if tensor is None else tensor.data_ptr() for tensor in self.tensors]

@@ -88,7 +88,7 @@ def _long(x: Any) -> Any:
 @njit(forceinline=True)
 def _short(x: Any) -> Any:
     """bf16's bits of a float, rounded to the nearest, to even between two."""
-    bits = _as_bits(x)
+    bits: Any = _as_bits(x)
     return np.int16((bits + np.int32(0x7FFF) + ((bits >> np.int32(16)) & np.int32(1))) >> np.int32(16))
 
 
