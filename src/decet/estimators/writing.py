@@ -420,9 +420,12 @@ class _Learning:
         """Seconds that judging the held-out text will take, by a part of it."""
         part = self.held[: min(len(self.held), 8_192)]
         learner.to(self.estimator._device())
-        began = time.monotonic()
-        surprises(learner, part)
-        return 1.2 * (time.monotonic() - began) * len(self.held) / len(part)
+        seconds = []
+        for _ in range(2):  # the first also warms up
+            began = time.monotonic()
+            surprises(learner, part)
+            seconds.append(time.monotonic() - began)
+        return 1.1 * min(seconds) * len(self.held) / len(part)
 
     def _identity(self, family: Any, recipe: Recipe) -> dict[str, str]:
         """What must be equal for a checkpoint to belong to this run."""

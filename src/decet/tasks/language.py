@@ -26,10 +26,11 @@ from torch import Tensor, nn
 
 from decet.contracts import Batch, Decoder, Learner, Loss, State
 from decet.errors import check_range
-from decet.nn.vocabulary import answers
+from decet.nn.vocabulary import AT_ONCE, answers
 
 LANES = 16  # that a decoder without a limit reads what it is judged by in, at most
 WARM = 4_096  # tokens of a lane, at least: each begins without knowing what came before
+READ = 4_096  # tokens that are read together, where there are more of them than in 16 windows
 STRETCH = 256  # tokens that are judged together
 LATELY = 256  # tokens whose repetition is penalised
 
@@ -175,7 +176,7 @@ class Writer(Learner):
 
 
 @torch.no_grad()
-def surprises(learner: Writer, ids: Tensor, batch: int = 16) -> tuple[Tensor, Tensor]:
+def surprises(learner: Writer, ids: Tensor, batch: int | None = None) -> tuple[Tensor, Tensor]:
     """Of every token but the first its -log probability (n - 1,), and whether it was the likeliest.
 
     A decoder with a limit reads windows that overlap by half, so that each token but the first ones is told from at
@@ -196,6 +197,7 @@ def surprises(learner: Writer, ids: Tensor, batch: int = 16) -> tuple[Tensor, Te
             state = _judged(learner, ids, places, state, 0, found, likeliest)
         return found, likeliest
     length = min(context, count)
+    batch = batch or max(16, READ // length)
     half = max(1, length // 2)
     starts = torch.arange(0, max(1, count - length + half), half).clamp(max=count - length)
     for begin in range(0, len(starts), batch):
@@ -214,14 +216,15 @@ def _judged(
     device = learner.bias.device
     tokens = ids[places.clamp(max=len(ids) - 1)].to(device, torch.int64)
     features, state = learner.decoder(tokens[:, :-1], state)
-    for row in range(len(places)):  # a row at a time: vocabularies are large
-        first = 0 if int(places[row, 0]) == 0 else skip
-        last = int((places[row] < len(ids)).sum())  # beyond the stream's end nothing is asked
-        if last <= first + 1:
-            continue
-        asked, at = tokens[row, first + 1 : last], places[row, first + 1 : last] - 1
-        each, hit = learner.words.surprises(features.values[row, first : last - 1], learner.bias, asked)
-        found[at], likeliest[at] = each.cpu(), hit.cpu()
+    wanted = places[:, 1:] < len(ids)  # beyond the stream's end nothing is asked
+    wanted &= (torch.arange(wanted.shape[1]) >= skip) | (places[:, :1] == 0)
+    at, chosen = places[:, 1:][wanted] - 1, wanted.to(device)
+    values, asked = features.values[chosen], tokens[:, 1:][chosen]
+    size = max(1, AT_ONCE // learner.words.vocabulary)
+    for begin in range(0, len(at), size):
+        part = slice(begin, begin + size)
+        each, hit = learner.words.surprises(values[part], learner.bias, asked[part])
+        found[at[part]], likeliest[at[part]] = each.cpu(), hit.cpu()
     return state
 
 
