@@ -17,7 +17,7 @@ GOALS = {"training": 2.0, "equal": 1.0, "memory": 1.0}
 PEERS = ("torch.nn.LSTM", "Keras (JAX)", "Keras (torch)")
 BUDGETS = {"half an hour": (1_800.0, 1.52), "ninety minutes": (5_400.0, 1.48)}
 WORDS = {"perplexity": 105.0, "adapted": 80.0}
-ADAPT, CACHE = 0.001, 2_000
+ADAPT, CACHE = 0.0007, 0  # chosen by the begin of the official validation part
 
 
 def _speed_jobs(quick: bool, runs: int) -> list[Job]:
@@ -63,7 +63,7 @@ def _words_jobs(quick: bool, runs: int) -> list[Job]:
 
 
 def _words_report(found: Found, keep: Path) -> Report:
-    header = ("seed", "seconds", "parameters", "steps", "test perplexity", "with dynamic evaluation and cache")
+    header = ("seed", "seconds", "parameters", "steps", "test perplexity", "with dynamic evaluation")
     rows = [
         [str(r["seed"]), shown(r["seconds"]), f"{r['parameters']:,}", f"{r['steps']:,}", f"{r['perplexity']:.1f}",
          f"{r['adapted']:.1f}"]
