@@ -594,7 +594,7 @@ def test_changed_replaces_fields_of_frozen_settings():
     assert changed(DNN(width=3), "family", {"depth": 2}) == DNN(width=3, depth=2)
     assert refused(lambda: changed(Recipe(), "recipe", {"speed": 1})) == (
         "recipe (Recipe) has no field 'speed'."
-        + " Choose from: epochs, steps, batch, window, lr, weight_decay, optimizer, momentum and 20 more."
+        + " Choose from: epochs, steps, batch, bucket, window, lr, weight_decay, optimizer and 21 more."
     )
     assert refused(lambda: changed(Recipe(), "recipe", {"color": 1})) == (
         "recipe (Recipe) has no field 'color'. Did you mean 'colour'?"
