@@ -35,9 +35,8 @@ def generate(arguments: list[str]) -> int:
     how |= {"length": said.length, "stop": said.stop, "seed": said.seed}
     if said.count == 1 and not said.json:
         pieces = model.stream(prompt, **how)
-        sys.stdout.write(
-            prompt + next(pieces, "")
-        )  # what is wrong with the settings is told before anything is written
+        first = next(pieces, "")  # what is wrong with the settings is told before anything is written
+        sys.stdout.write(prompt + first)
         for piece in pieces:
             sys.stdout.write(piece)
             sys.stdout.flush()

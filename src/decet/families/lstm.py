@@ -54,7 +54,7 @@ class LSTM:
     weight_dropout: share of the weights from step to step dropped.
     word_dropout: share of the words left out in training.
     tied: the decoder's words going in and coming out are the same vectors.
-    adaptive: words beyond the 4,096 most frequent have fewer numbers, and are asked for only after those.
+    adaptive: the decoder's words beyond the 4,096 most frequent have fewer numbers, and are asked for after those.
     summary: how positions become one vector: "max", "mean", "last" (each direction's last step), or "both": maximum
         and mean.
     """

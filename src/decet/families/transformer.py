@@ -70,7 +70,7 @@ class Transformer:
     dropout: share of each part's result, and of the words' vectors, dropped.
     word_dropout: share of the words left out in training.
     tied: the decoder's words going in and coming out are the same vectors.
-    adaptive: words beyond the 4,096 most frequent have fewer numbers, and are asked for only after those.
+    adaptive: the decoder's words beyond the 4,096 most frequent have fewer numbers, and are asked for after those.
     summary: how positions become one vector: "mean", "max", "first" (the first position's), or "pooler" (the same
         through a layer and tanh, as BERT has it).
     """

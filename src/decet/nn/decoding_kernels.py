@@ -19,9 +19,8 @@ from numba.np.unsafe.ndarray import to_fixed_tuple
 
 from decet.nn.compiled import HEAD, at, kept, turns, wait, widely
 from decet.nn.recurrent_kernels import raised, tanh_of
-from decet.nn.row_kernels import dot, mixed, products
+from decet.nn.row_kernels import FAST, dot, mixed, products
 
-FAST = {"reassoc", "contract", "arcp", "nsz"}
 BLOCK = 4  # rows of a matrix that are multiplied together
 SMALL = 1e-5  # of the norm of queries and keys
 A1, A2, A3, A4, A5, P = 0.254829592, -0.284496736, 1.421413741, -1.453152027, 1.061405429, 0.3275911
