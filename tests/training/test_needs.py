@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from decet import LSTM, Recipe, TextGenerator, Transformer
 from decet.contracts import Decoder, TokenSpec
 from decet.errors import BadInput
 from decet.estimators import writing
-from decet.training.needs import MOMENTS, kept_for_backward, needed
+from decet.training.needs import MOMENTS, kept_for_backward, needed, seconds_of
 
 FAMILIES = [LSTM(width=64, depth=2, embedding=32), Transformer(width=64, depth=2, heads=2, context=512)]
 TEXT = ["the cat sat on the mat. " * 2_000]
@@ -59,3 +60,10 @@ def test_windows_longer_than_the_network_looks_back_are_refused() -> None:
 def test_short_contexts_of_learned_positions_can_be_asked() -> None:
     small = Transformer(width=16, depth=1, heads=2, context=8, positions="learned")
     TextGenerator(small, recipe=Recipe(steps=1, batch=2)).fit(TEXT)
+
+
+def test_the_seconds_of_work_are_those_of_its_second_time_where_the_first_warms_up():
+    waits = [0.2, 0.01]
+    found = seconds_of(lambda: time.sleep(waits.pop(0)))
+    assert waits == []
+    assert 0.01 <= found < 0.2

@@ -206,22 +206,23 @@ MANY = 10_000  # tokens beyond which rare ones have fewer numbers
 
 
 def _transformer_writes(spec: TokenSpec, rows: int, budget: float | None) -> Advice:
-    """As large as the text can teach and the time allows; dropout where it is seen many times (rows are tokens).
-
-    Where there is hardly time, many small steps: they teach more than few large ones, and no precision is compared.
-    """
+    """As large as the text can teach and the time allows; dropout where it is seen many times (rows are tokens)."""
     hasty = budget is not None and budget < SHORT
     little = rows < FEW_TOKENS or hasty
-    context, batch = _windows(rows, 64 if hasty else 128 if little else 256, 16 if hasty else 32)
+    context, batch = _windows(rows, 128 if little else 256, 32)
     shape = {"width": 128, "depth": 4, "heads": 4} if little else {"width": 384, "depth": 4, "heads": 3}
     family = Transformer(
-        **shape, context=context, feed="relu2", normed=True, dropout=0.0 if hasty else 0.15,  # type: ignore[arg-type]
+        **shape, context=context, feed="relu2", normed=True, dropout=0.15,  # type: ignore[arg-type]
         adaptive=spec.vocabulary > MANY,
     )  # fmt: skip
     recipe = Recipe(
-        epochs=_passes(rows, 20_000_000), batch=batch, lr=1e-2 if hasty else 3e-3, weight_decay=0.1, optimizer="muon",
-        momentum=0.95, schedule="one-cycle", warmup=0.02, clip=1.0, precision="fp32" if hasty else "auto", patience=0,
+        epochs=_passes(rows, 20_000_000), batch=batch, lr=3e-3, weight_decay=0.1, optimizer="muon", momentum=0.95,
+        schedule="one-cycle", warmup=0.02, clip=1.0, precision="auto", patience=0,
     )  # fmt: skip
+    if hasty:  # many small steps teach more than few large ones, and there is no time to compare precisions
+        context, batch = _windows(rows, 64, 16)
+        family = replace(family, context=context, dropout=0.0)
+        recipe = replace(recipe, batch=batch, lr=1e-2, precision="fp32")
     return Advice(family, recipe)
 
 

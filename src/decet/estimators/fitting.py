@@ -38,6 +38,7 @@ from decet.tensors import Sparse
 from decet.training.augment import Augmentation, asked, growing
 from decet.training.checkpoint import read_tree, write_tree
 from decet.training.loop import OnEpoch, Outcome, train
+from decet.training.needs import seconds_of
 from decet.training.progress import Part, Quiet, Show
 from decet.training.recipe import FALLBACK, Recipe
 
@@ -305,12 +306,8 @@ class _Fit:
         learner.to(self.device)
         rows = torch.arange(min(self.count, bulk_of(self.codec.spec)))
         few = taken(self.encoded, rows)
-        seconds = []
-        for _ in range(2):  # the first also warms up
-            start = time.monotonic()
-            answers_of(learner, few, self.device, len(rows))
-            seconds.append(time.monotonic() - start)
-        return max(0.05, min(0.95 * left, left - 1.1 * min(seconds) * self.held_out / len(rows)))
+        seconds = seconds_of(lambda: answers_of(learner, few, self.device, len(rows)))
+        return max(0.05, min(0.95 * left, left - 1.1 * seconds * self.held_out / len(rows)))
 
     def _source(self, inputs: Any, rows: Array | None, weight: Array | None, recipe: Recipe) -> Resident:
         weights = None if weight is None else torch.as_tensor(weight, dtype=torch.float32, device=self.device)

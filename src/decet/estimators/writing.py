@@ -29,7 +29,7 @@ from decet.settings import joined
 from decet.tasks.adapting import adapted
 from decet.tasks.language import Language, Writer, surprises, written
 from decet.training.loop import train
-from decet.training.needs import needed, weights_of
+from decet.training.needs import needed, seconds_of, weights_of
 from decet.training.progress import Quiet, Show
 from decet.training.recipe import FALLBACK, Recipe
 
@@ -420,12 +420,7 @@ class _Learning:
         """Seconds that judging the held-out text will take, by a part of it."""
         part = self.held[: min(len(self.held), 8_192)]
         learner.to(self.estimator._device())
-        seconds = []
-        for _ in range(2):  # the first also warms up
-            began = time.monotonic()
-            surprises(learner, part)
-            seconds.append(time.monotonic() - began)
-        return 1.1 * min(seconds) * len(self.held) / len(part)
+        return 1.1 * seconds_of(lambda: surprises(learner, part)) * len(self.held) / len(part)
 
     def _identity(self, family: Any, recipe: Recipe) -> dict[str, str]:
         """What must be equal for a checkpoint to belong to this run."""

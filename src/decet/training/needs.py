@@ -1,7 +1,8 @@
-"""What a step of training will take of memory, by what a small step takes."""
+"""What work will take of memory and time, by what a small part of it takes."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -35,3 +36,13 @@ def needed(run: Callable[[int], Any], parameters: Iterable[Tensor], times: float
     """Bytes that training on so many times what `run(1)` works on takes, by what `run(1)` and `run(2)` keep."""
     one, two = (kept_for_backward(lambda rows=rows: run(rows)) for rows in (1, 2))  # type: ignore[misc]
     return weights_of(parameters) + one + int(max(0, two - one) * max(0.0, times - 1))
+
+
+def seconds_of(work: Callable[[], Any]) -> float:
+    """Seconds that some work takes; it is done twice, since the first time also warms up."""
+    taken = []
+    for _ in range(2):
+        began = time.monotonic()
+        work()
+        taken.append(time.monotonic() - began)
+    return min(taken)
