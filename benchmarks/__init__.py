@@ -12,6 +12,7 @@
     resnet.py        the works of the family ResNet: training speed, CIFAR-10's quality, a stream of files
     words.py         word vectors of a corpus, by decet, gensim and counts
     word2vec.py      the works of the family Word2Vec: speed, memory, similarity, growth, neighbours
+    seeds.py         runs a quarter as long, of three seeds, beside those too long to repeat
     texts.py         accuracy of classifiers of texts
     language.py      what comes next in tiny Shakespeare, learned and written by every library
     lstm.py          the works of the family LSTM: training speed, tiny Shakespeare, WikiText-2

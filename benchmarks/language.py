@@ -352,7 +352,12 @@ def quality(
     from decet import LSTM, Prose, TextGenerator, Transformer
     from decet.data.datasets import load
 
-    network: Any = LSTM() if family == "LSTM" else Transformer(width=128, depth=4, heads=4) if small else Transformer()
+    networks: dict[str, Any] = {
+        "LSTM": LSTM(),
+        "minLSTM": LSTM(cell="minlstm"),
+        "Transformer": Transformer(width=128, depth=4, heads=4) if small else Transformer(),
+    }
+    network = networks[family]
     began = time.perf_counter()
     model = TextGenerator(network, inputs=Prose(unit=unit), seed=seed).fit(data, budget=budget)
     seconds = time.perf_counter() - began

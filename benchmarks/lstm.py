@@ -8,7 +8,7 @@ from __future__ import annotations
 from functools import partial
 from pathlib import Path
 
-from benchmarks import language, texts
+from benchmarks import language, seeds, texts
 from benchmarks.measure import Job, Work, in_turns
 from benchmarks.report import Found, Report, Table, shown
 from benchmarks.transformer import quality_report, speed_report
@@ -84,5 +84,6 @@ WORKS = (
         for name, (_, goal) in BUDGETS.items()
     ),
     Work("wikitext-2", "words of WikiText-2 within half an hour", _words_jobs, _words_report),
+    seeds.work(LSTM=("tinyshakespeare", "wikitext-2"), minLSTM=("tinyshakespeare",)),
     texts.work("LSTM"),
 )

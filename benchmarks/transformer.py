@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from benchmarks import language, texts
+from benchmarks import language, seeds, texts
 from benchmarks.measure import Job, Work, in_turns
 from benchmarks.report import Found, Goal, Report, Table, ratio_of_medians, shown, spread
 
@@ -163,5 +163,6 @@ WORKS = (
         Work(name, f"tiny Shakespeare within {name}", partial(_quality_jobs, name), partial(quality_report, name, goal))
         for name, (_, goal) in BUDGETS.items()
     ),
+    seeds.work(Transformer=("tinyshakespeare",)),
     texts.work("Transformer"),
 )
