@@ -1,13 +1,12 @@
 # The README's two commands. Each makes the environment where it is missing or older than its settings.
 PYTHON ?= python3
-DEMO = examples/demo.py
 
 # Two torch processes at once spin against each other unless each has its own thread (docs/architecture.md).
 WORKER_THREADS = OMP_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE
 
 .PHONY: demo test
 demo: .venv/.installed
-	.venv/bin/python $(DEMO)
+	.venv/bin/decet tour --out runs/tour
 
 test: .venv/.installed
 	.venv/bin/ruff check .

@@ -6,6 +6,7 @@ import csv
 import json
 import os
 import random
+import re
 import resource
 import shutil
 import signal
@@ -356,7 +357,9 @@ def test_predict_writes_files_by_their_suffix(run: Run) -> None:
         assert done == (0, "", f"120 answers in {name}\n")
     assert [json.loads(line) for line in Path("p.jsonl").read_text().splitlines()] == lines
     of_csv, of_parquet = pd.read_csv("p.csv"), pd.read_parquet("p.parquet")
-    assert list(of_csv) == list(of_parquet) == ["answer", "probabilities.no", "probabilities.yes"]
+    columns = ["answer", "probabilities.no", "probabilities.yes", "set", "unlike"]
+    assert list(of_csv) == list(of_parquet) == columns
+    assert [json.loads(own) for own in of_csv["set"]] == [line["set"] for line in lines]
     assert of_csv["answer"].tolist() == of_parquet["answer"].tolist() == [line["answer"] for line in lines]
     assert of_parquet["probabilities.yes"].tolist() == [line["probabilities"]["yes"] for line in lines]
     assert not [name for name in os.listdir() if name.startswith(".p")]
@@ -449,8 +452,23 @@ def test_predict_of_several_columns_names_them(run: Run) -> None:
     assert list(row["probabilities"]["city"]) == ["Oslo", "Rome", "北京"]
     assert run(f"fit table-regressor people.csv --target age,income --out both {' '.join(TINY)}").code == 0
     row = json.loads(run("predict both people.csv").out.splitlines()[0])
-    assert list(row) == ["answer"]
-    assert list(row["answer"]) == ["age", "income"]
+    assert list(row) == ["answer", "interval", "unlike"]
+    assert list(row["answer"]) == list(row["interval"]) == ["age", "income"]
+    assert row["interval"]["age"]["low"] < row["answer"]["age"] < row["interval"]["age"]["high"]
+
+
+def test_predict_takes_another_coverage(run: Run) -> None:
+    few, many = (
+        [json.loads(line)["set"] for line in run(f"predict m people.csv --coverage {c}").out.splitlines()]
+        for c in (0.5, 0.98)
+    )
+    assert sum(map(len, few)) < sum(map(len, many))
+    assert (
+        "coverage must be a number between 0.01 and 0.999. Received: 95.0."
+        in run("predict m people.csv --coverage 95").err
+    )
+    told = json.loads(run("evaluate m people.csv --json --coverage 0.5").out)
+    assert told["set_size"] == pytest.approx(sum(map(len, few)) / len(few))
 
 
 def test_predict_of_label_sets_lists_them(run: Run) -> None:
@@ -516,7 +534,10 @@ def test_a_report_is_written_into_the_model_folder(run: Run, tmp_path: Path) -> 
 def test_a_report_on_a_public_set_looks_at_its_test_part(run: Run, tmp_path: Path, data_folder: Path) -> None:
     few = ["--recipe.steps", "3", "--family.width", "8", "--family.depth", "1", "--recipe.members", "1"]
     assert run("fit", "table-classifier", "adult", *few, "--out", "a", "--report").code == 0
-    assert "on 16,281 rows of adult" in (tmp_path / "a" / "report.html").read_text()
+    page = (tmp_path / "a" / "report.html").read_text()
+    assert "on 16,281 rows of adult" in page
+    (copies,) = re.findall(r"([\d,]+) of these rows are copies", page)  # people of whom all the same is known
+    assert 0 < int(copies.replace(",", "")) < 200
 
 
 def test_words_near_to_a_word_a_map_and_the_page(run: Run, tmp_path: Path) -> None:
@@ -578,10 +599,13 @@ def test_evaluate_takes_answers_from_another_column(run: Run) -> None:
     assert run("evaluate m other.csv --target wealthy").out == run("evaluate m people.csv").out
 
 
+HELD = ("coverage", "set_size", "answered", "accuracy_answered")  # what evaluation tells of sets of labels
+
+
 def test_the_official_parts_of_a_public_set(run: Run, data_folder: Path) -> None:
     assert run(f"fit table-classifier adult --out a {' '.join(TINY)} --recipe.epochs 1").code == 0
     test = run("evaluate a adult --split test --json")
-    assert set(json.loads(test.out)) == set(decet.load("a").question.higher)
+    assert set(json.loads(test.out)) == {*decet.load("a").metrics_, *HELD}
     assert test.err == ""
     assert run("evaluate a adult --json") == (0, test.out, "on the official test part of adult:\n")
     train = run("evaluate a adult --split train --json")

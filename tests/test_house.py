@@ -49,7 +49,7 @@ BELOW["estimators"] = set(BELOW)
 BELOW["referee"] = BELOW["pages"] = {*BELOW, "referee", "pages"}
 BELOW["writers"] = set()
 BELOW["flags"] = {*BELOW, "__init__"}
-BELOW["comparing"] = BELOW["generating"] = {*BELOW, "__init__"}
+BELOW["comparing"] = BELOW["generating"] = BELOW["listing"] = BELOW["touring"] = {*BELOW, "__init__"}
 BELOW["cli"] = BELOW["__main__"] = BELOW["__init__"] = {*BELOW, "cli", "__init__"}
 
 LINES = {"contracts.py": 250, "families": 400}  # at most, by file or room

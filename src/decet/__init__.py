@@ -36,9 +36,13 @@ _HOMES = {
     "Texts": "decet.data.texts",
     "Recipe": "decet.training.recipe",
     "compare": "decet.referee.compare",
+    "evidence": "decet.pages.evidence",
+    "importance": "decet.pages.importance",
     "load": "decet.estimators.saved",
     "map_words": "decet.pages.wordmap",
     "report": "decet.pages.page",
+    "saliency": "decet.pages.saliency",
+    "tour": "decet.pages.tour",
     "verify": "decet.estimators.saved",
     "BadInput": "decet.errors",
     "DataWarning": "decet.estimators.reading",
@@ -67,7 +71,11 @@ if TYPE_CHECKING:
     from decet.families.resnet import ResNet
     from decet.families.transformer import Transformer
     from decet.families.word2vec import Word2Vec
+    from decet.pages.evidence import evidence
+    from decet.pages.importance import importance
     from decet.pages.page import report
+    from decet.pages.saliency import saliency
+    from decet.pages.tour import tour
     from decet.pages.wordmap import map_words
     from decet.referee.compare import compare
     from decet.training.recipe import Recipe
@@ -94,9 +102,13 @@ __all__ = [
     "Word2Vec",
     "WordEmbedder",
     "compare",
+    "evidence",
+    "importance",
     "load",
     "map_words",
     "report",
+    "saliency",
+    "tour",
     "verify",
 ]
 

@@ -25,14 +25,16 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from decet import __version__, comparing, flags, generating, writers
+from decet import __version__, comparing, flags, generating, listing, touring, writers
 from decet.errors import BadInput, DecetError, check_choice, listed, suggest
+from decet.listing import aligned, cut
 
 if TYPE_CHECKING:
     from decet.data.datasets import Loaded
 
 SPLITS = ("train", "validation", "test")
 SHOWN = 60  # columns of a table that `show` lists
+COVERAGE = "how often sets and intervals are to hold the truth, as .95"
 AROUND = 100  # words near to those asked for that `similar --map` draws
 
 
@@ -56,7 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             return 0
         except Exception as error:  # noqa: BLE001  every other error is ours, and is told with a report
-            what = _cut(" ".join(f"{type(error).__name__}: {error}".split()), 200)
+            what = cut(" ".join(f"{type(error).__name__}: {error}".split()), 200)
             _say(f"decet: our fault ({what}). Please send us {_report(given)}")
             return 3
 
@@ -92,7 +94,8 @@ def _fit(arguments: list[str]) -> int:
     _tell_fit(model, wanted)
     if wanted.report and wanted.out is not None:
         data = _official_test(wanted.data)
-        _write_report(model, data, None if data is None else wanted.target, wanted.out, ["fit", *arguments])
+        target = None if data is None else wanted.target
+        _write_report(model, data, target, wanted.out, ["fit", *arguments], wanted.data)
     return 130 if model.interrupted_ else 0
 
 
@@ -152,10 +155,13 @@ def _official_test(name: str) -> Loaded | None:
     return datasets.load(name, "test")
 
 
-def _write_report(model: Any, data: Any, target: Any, folder: Path, arguments: list[str]) -> None:
+def _write_report(model: Any, data: Any, target: Any, folder: Path, arguments: list[str], trained: str) -> None:
+    from decet.data import datasets
     from decet.pages.page import report
 
-    _say(f"report in {report(model, data, target, out=folder, command=shlex.join(['decet', *arguments]))}")
+    train = trained if datasets.means_set(trained) or Path(trained).exists() else None  # what came by stdin is gone
+    path = report(model, data, target, train=train, out=folder, command=shlex.join(["decet", *arguments]))
+    _say(f"report in {path}")
 
 
 def _tell_fit(model: Any, wanted: flags.Fit) -> None:
@@ -198,6 +204,7 @@ def _predict(arguments: list[str]) -> int:
     parser.add_argument("--text", metavar="S", action="append", help="a text itself, in place of DATA; may be repeated")
     parser.add_argument("--out", metavar="FILE", help="write .csv, .parquet or .jsonl instead of JSON lines to stdout")
     parser.add_argument("--split", metavar="PART", help="train or test: an official part of a public set")
+    parser.add_argument("--coverage", type=float, metavar="C", help=COVERAGE)
     said = parser.read(arguments)
     out = None if said.out is None else Path(said.out)
     if out is not None and out.suffix not in writers.WRITERS:
@@ -229,12 +236,23 @@ def _answered(said: argparse.Namespace) -> Iterator[dict[str, Any]]:
 
     if (said.DATA is None) == (said.text is None):
         raise BadInput("decet predict needs either DATA or --text S. See decet predict --help.")
-    model = load(said.MODEL)
+    model = _covering(load(said.MODEL), said)
     if said.text is None:
         return model.records(_part(said.DATA, said.split)[0])
     if model.reader.literal != "text":
         raise BadInput(f"--text is for models of texts, and {said.MODEL} is a {flags.kebab(type(model))}. Give DATA.")
     return model.records(said.text)
+
+
+def _covering(model: Any, said: argparse.Namespace) -> Any:
+    """The model, with the coverage that was asked for."""
+    if said.coverage is None:
+        return model
+    if not hasattr(model, "coverage"):
+        raise BadInput(f"--coverage is of sets and intervals, and a {flags.kebab(type(model))} has none.")
+    model._covering(said.coverage)
+    model.set_params(coverage=said.coverage)
+    return model
 
 
 def _noting(records: Iterable[dict[str, Any]], unread: list[str]) -> Iterator[dict[str, Any]]:
@@ -259,12 +277,13 @@ def _evaluate(arguments: list[str]) -> int:
     parser.add_argument("--target", metavar="COL", help="the column(s) with the answers, where not as in training")
     parser.add_argument("--adapt", type=float, metavar="R", help="of what writes: learn on from the text, at this rate")
     parser.add_argument("--cache", type=int, metavar="N", help="of what writes: remember so many positions of the text")
+    parser.add_argument("--coverage", type=float, metavar="C", help=COVERAGE)
     parser.add_argument("--report", action="store_true", help="write MODEL/report.html: figures, and where it errs")
     parser.add_argument("--json", action="store_true", help="print one object whose keys are the metrics")
     said = parser.read(arguments)
     from decet.estimators.saved import load
 
-    model: Any = load(said.MODEL)
+    model: Any = _covering(load(said.MODEL), said)
     how = {name: value for name in ("adapt", "cache") if (value := getattr(said, name)) is not None}
     if how and not hasattr(model, "generate"):
         raise BadInput(f"--{next(iter(how))} is for what writes, and {said.MODEL} holds a {flags.kebab(type(model))}.")
@@ -275,7 +294,7 @@ def _evaluate(arguments: list[str]) -> int:
     metrics = model.evaluate(data, target, **how)
     print(json.dumps(metrics) if said.json else _metrics_table(metrics))
     if said.report:
-        _write_report(model, data, target, Path(said.MODEL), ["evaluate", *arguments])
+        _write_report(model, data, target, Path(said.MODEL), ["evaluate", *arguments], model.provenance_["data"])
     return 0
 
 
@@ -334,7 +353,7 @@ def _similar(arguments: list[str]) -> int:
     if said.json:
         sys.stdout.writelines(writers.line({"word": word, "cosine": round(cosine, 6)}) for word, cosine in found)
     else:
-        print("\n".join(_aligned([(word, f"{cosine:.3f}") for word, cosine in found])))
+        print("\n".join(aligned([(word, f"{cosine:.3f}") for word, cosine in found])))
     return 0
 
 
@@ -387,7 +406,7 @@ def _told(facts: Mapping[str, Any]) -> str:
         [
             f"{facts['estimator']}: {', '.join(facts['targets']) or 'the answers'} of {told['data']}",
             "",
-            *_aligned(layers),
+            *aligned(layers),
             f"  {facts['parameters']:,} parameters",
             "",
             f"family {facts['family']['name']}: {settings(facts['family'])}",
@@ -397,7 +416,7 @@ def _told(facts: Mapping[str, Any]) -> str:
             *_figures(facts["metrics"], told["validation"]),
             "",
             f"columns ({len(facts['columns']):,}):",
-            *_aligned(columns),
+            *aligned(columns),
             *(f"  warning: {warning}" for warning in facts["warnings"]),
             "",
             f"provenance: {settings(told)}",
@@ -415,83 +434,6 @@ def _figures(metrics: Mapping[str, float | None], how: str) -> list[str]:
     )
 
 
-def _aligned(rows: Sequence[Sequence[str]]) -> Iterator[str]:
-    """Rows of text under one another."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for row in rows:
-        yield "  " + "  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip()
-
-
-# ----------------------------------------------------------------------------------------------------- cells, datasets
-
-
-def _cells(arguments: list[str]) -> int:
-    parser = _arguments("cells")
-    parser.add_argument("--json", action="store_true", help="print one JSON object a line")
-    said = parser.read(arguments)
-    from decet.estimators.catalog import ESTIMATORS, PLAN
-
-    there = {(kind.__name__, cell.family.__name__) for kind in ESTIMATORS for cell in kind.row}
-    rows, total = [("estimator", "data -> answer", "families, default first")], 0
-    for name, (data, answer, families) in PLAN.items():
-        names = families.split(", ")
-        total += len(names)
-        if said.json:
-            cells = {family: (name, family) in there for family in names}
-            print(json.dumps({"estimator": flags.kebab(name), "data": data, "answer": answer, "families": cells}))
-        marked = "  ".join(family if (name, family) in there else f"({family})" for family in names)
-        rows.append((flags.kebab(name), f"{data} -> {answer}", marked))
-    if not said.json:
-        print("\n".join(_aligned(rows)))
-        print(f"\n  {len(there)} of {total} cells are there; those in brackets are planned.")
-    return 0
-
-
-def _datasets(arguments: list[str]) -> int:
-    parser = _arguments("datasets")
-    parser.add_argument("NAME", nargs="?", help="fetch this set, and tell all about it")
-    parser.add_argument("--json", action="store_true", help="print one JSON object a set")
-    said = parser.read(arguments)
-    from decet.data import datasets
-
-    if said.NAME is not None:
-        _fetch(said.NAME)
-    rows: list[tuple[str, ...]] = [("name", "kind", "here", "rows", "licence")]
-    for name in datasets.names() if said.NAME is None else [said.NAME]:
-        found = datasets.find(name)
-        about = {"name": name, "kind": found.kind, "here": datasets.here(found), "status": found.status}
-        about |= {"rows": found.rows, "licence": found.licence, "home": found.home, "citation": found.citation}
-        if said.json:
-            print(json.dumps(about))
-        elif said.NAME is not None:
-            told = about | {"here": "yes" if about["here"] else "no"}
-            print("\n".join(_aligned([(key, str(value)) for key, value in told.items() if value != ""])))
-        kind = found.kind if found.reader else f"({found.kind})"
-        told_here = "yes" if about["here"] else "no"
-        rows.append((name, kind, told_here, _cut(found.rows, 30), _cut(found.licence, 20)))
-    if said.NAME is None and not said.json:
-        print("\n".join(_aligned(rows)))
-        print("\n  kinds in brackets cannot be read yet. `decet datasets NAME` fetches a set and tells all about it.")
-    return 0
-
-
-def _fetch(name: str) -> None:
-    from decet.data import datasets
-    from decet.training.progress import Live
-
-    dataset = datasets.find(name)
-    show = Live(f"fetching {name}")
-    try:
-        for file in dataset.files:
-            datasets.locate(dataset, file, progress=lambda done, size: show.step(done / size, {"MB": done / 1e6}))
-    finally:
-        show.close()
-
-
-def _cut(text: str, most: int) -> str:
-    return text if len(text) <= most else text[: most - 3].rstrip(" ,.") + "..."
-
-
 # ------------------------------------------------------------------------------------------------ arguments and pages
 
 VERBS: dict[str, tuple[Callable[[list[str]], int], str, str]] = {
@@ -503,8 +445,9 @@ VERBS: dict[str, tuple[Callable[[list[str]], int], str, str]] = {
     "similar": (_similar, "MODEL WORD ...", "the nearest words to a word, by their vectors; a map of words"),
     "verify": (_verify, "MODEL", "check the files of a model and replay its golden rows"),
     "show": (_show, "MODEL", "layers, parameters, settings, figures, columns, provenance"),
-    "cells": (_cells, "", "the map: which family can answer which question"),
-    "datasets": (_datasets, "[NAME]", "the public sets; NAME fetches one"),
+    "cells": (listing.cells, "", listing.CELLS),
+    "datasets": (listing.public_sets, "[NAME]", listing.SETS),
+    "tour": (touring.tour, "", touring.ABOUT),
 }
 
 

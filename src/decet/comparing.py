@@ -127,7 +127,10 @@ def _tell(found: Comparison, wanted: flags.Fit) -> None:
     if wanted.out is None:
         _say("nothing was saved. Say --out DIR to keep the models and the report.")
     else:
-        _say(f"saved in {wanted.out}: report.html, comparison.json, and a model folder a family")
+        verified = (
+            f"; {found.best_family.name} is verified" if found.facts.get("verified") and found.best_family else ""
+        )
+        _say(f"saved in {wanted.out}: report.html, comparison.json, and a model folder a family{verified}")
 
 
 def _print_table(found: Comparison) -> None:

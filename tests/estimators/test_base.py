@@ -15,9 +15,11 @@ from sklearn.exceptions import NotFittedError
 from decet import DNN, BadInput, DataWarning, NotFitted, Recipe, TableClassifier, TableRegressor, Tables, Unsupported
 from decet.data import datasets
 from decet.data.frames import names_columns
-from decet.estimators.base import CHUNK, changed
+from decet.estimators.asking import CHUNK
+from decet.estimators.base import changed
 
 SMALL, QUICK = DNN(hidden=(8,)), Recipe(epochs=3, members=1)
+HELD = ("coverage", "set_size", "answered", "accuracy_answered")  # what evaluation tells of sets of labels
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(60, 3))
 SIGN = np.where(X[:, 0] > 0, "up", "down")
@@ -104,7 +106,7 @@ def test_a_table_may_come_as_a_path(tmp_path):
     model = classifier().fit(tmp_path / "table.csv", "label")
     assert model.predict(str(tmp_path / "new.csv")).shape == (60,)
     assert model.provenance_["data"] == str(tmp_path / "table.csv")
-    assert model.evaluate(tmp_path / "table.csv").keys() == model.metrics_.keys()
+    assert set(model.evaluate(tmp_path / "table.csv")) == {*model.metrics_, *HELD}
 
 
 def test_a_table_may_come_from_standard_input(monkeypatch):
@@ -118,7 +120,7 @@ def test_a_public_set_may_be_named(name, make, target):
     model = make(recipe=Recipe(epochs=1, members=1)).fit(name)
     assert model.provenance_["data"] == name
     assert target in (None, *model.target_names_)
-    assert set(model.evaluate(name)) == set(model.metrics_)
+    assert set(model.evaluate(name)) - {*HELD, "interval_width"} == set(model.metrics_)
     assert len(model.predict(name)) == model.provenance_["rows"]
 
 
@@ -198,7 +200,7 @@ def test_sets_of_labels_come_back_as_sets_of_labels(form):
     assert all(isinstance(answer, form) for answer in answers)
     assert np.mean([set(a) == set(b) for a, b in zip(answers, sets, strict=True)]) > 0.6
     assert model.predict_proba(X).shape == (60, 2)
-    assert set(model.evaluate(X, sets)) == set(model.metrics_)
+    assert set(model.evaluate(X, sets)) == {*model.metrics_, "coverage", "set_size"}
 
 
 def test_an_indicator_array_comes_back_as_one():
@@ -257,12 +259,13 @@ def test_evaluate_gives_all_metrics_of_the_task(by_array, by_frame):
         "auc",
         "brier",
         "calibration_error",
+        *HELD,
     ]
     assert by_array.evaluate(X, SIGN)["accuracy"] == by_array.score(X, SIGN)
     assert by_frame.evaluate(FRAME) == by_frame.evaluate(FRAME.drop(columns="label"), FRAME["label"])
     assert by_array.evaluate(X[:1], SIGN[:1])["auc"] is None
     found = regressor().fit(X, X[:, 0]).evaluate(X, X[:, 0])
-    assert list(found) == ["rmse", "mae", "r2"]
+    assert list(found) == ["rmse", "mae", "r2", "coverage", "interval_width"]
 
 
 def test_regression_is_evaluated_in_the_users_units():

@@ -178,7 +178,7 @@ def test_a_text_classifier_learns_a_list_and_answers_lists_files_and_tables(tmp_
     (tmp_path / "a.csv").write_text("n,words\n1,a clean and friendly room\n2,rude and dirty\n")
     assert fitted.predict(str(tmp_path / "a.csv")).tolist() == ["good", "bad"]
     record = next(iter(fitted.records(["rude and dirty"])))
-    assert list(record) == ["answer", "probabilities"]
+    assert list(record) == ["answer", "probabilities", "set", "unlike"]
     assert record["answer"] == "bad"
 
 

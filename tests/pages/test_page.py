@@ -24,7 +24,7 @@ from decet.referee.verdict import Result
 TINY, SHORT = DNN(width=8, depth=1), Recipe(epochs=2, members=1)
 EVIL = "<script>alert('x')</script>&\"'"
 pytestmark = pytest.mark.filterwarnings("ignore")
-VOID = ("meta", "img", "line", "circle")
+VOID, DRAWN = ("meta", "img"), ("line", "circle", "polyline")  # never closed; may close themselves
 
 
 class Checked(html.parser.HTMLParser):
@@ -40,13 +40,14 @@ class Checked(html.parser.HTMLParser):
         assert tag not in ("script", "link", "iframe", "object")
         for name, value in attributes:
             assert not name.startswith("on")
-            assert name not in ("src", "href") or str(value).startswith("data:image/png;base64,")
+            assert name not in ("src", "href") or str(value).startswith(("data:image/png;base64,", "#"))
         if tag not in VOID:
             self.open.append(tag)
 
     def handle_startendtag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
-        assert tag in VOID
+        assert tag in DRAWN
         self.handle_starttag(tag, attributes)
+        self.open.pop()
 
     def handle_endtag(self, tag: str) -> None:
         assert self.open.pop() == tag
@@ -159,7 +160,7 @@ def test_pictures_show_their_mistakes(tmp_path: Path) -> None:
     model = ImageClassifier(TINY, recipe=Recipe(epochs=1)).fit(pixels, digits.target[:120])
     page = report(model, pixels, digits.target[:120], out=tmp_path / "r.html").read_text()
     assert "The surest mistakes" in checked(page)
-    assert page.count("data:image/png;base64,") == 12
+    assert page.count("data:image/png;base64,") == 24  # each beside where it looked
 
 
 def test_texts_show_what_the_model_goes_by(tmp_path: Path) -> None:
@@ -200,3 +201,59 @@ def test_what_cannot_be_shown_is_told(iris: TableClassifier, tmp_path: Path) -> 
     (tmp_path / "file").write_text("")
     with pytest.raises(BadInput, match=r"the report .* could not be written"):
         report(iris, out=tmp_path / "file" / "r.html")
+
+
+def test_doubt_and_what_it_goes_by_stand_on_the_page(iris: TableClassifier, tmp_path: Path) -> None:
+    X, y = load_iris(return_X_y=True)
+    words = checked(report(iris, X, y, out=tmp_path / "r.html").read_text())
+    for shown in (
+        "May it be believed?",
+        "Calibration error",
+        "of the surest 50 %",
+        "Sets of labels that should hold the truth 90 % of the time",
+        "By true class, the least held first",
+        "What it goes by",
+        "The surest mistakes",
+    ):
+        assert shown in words
+
+
+def test_copies_of_rows_to_train_are_counted(tmp_path: Path) -> None:
+    X, y = load_iris(return_X_y=True)
+    order = np.random.default_rng(0).permutation(150)
+    X, y = (
+        np.unique(X[order], axis=0, return_index=True)[0],
+        y[order][np.unique(X[order], axis=0, return_index=True)[1]],
+    )
+    model = TableClassifier(TINY, recipe=SHORT).fit(X[:100], y[:100])
+    words = checked(report(model, X[90:], y[90:], train=(X[:100], y[:100]), out=tmp_path / "r.html").read_text())
+    assert "10 of these rows are copies of rows that it was trained on" in words
+    words = checked(report(model, X[100:], y[100:], train=(X[:100], y[:100]), out=tmp_path / "r.html").read_text())
+    assert "copies of rows" not in words
+
+
+def test_labels_that_are_likely_wrong_are_shown_with_their_rows(iris: TableClassifier, tmp_path: Path) -> None:
+    X, y = load_iris(return_X_y=True, as_frame=True)
+    y = y.copy()
+    y[3] = 2
+    model = TableClassifier(DNN(width=32, depth=1), recipe=Recipe(epochs=30, members=1, lr=1e-2)).fit(X, y)
+    page = checked(report(model, train=(X, y), out=tmp_path / "r.html").read_text())
+    assert "Labels that are likely wrong petal" in page.replace("sepal", "petal")  # with the columns' names
+    assert "row 3 says 2, looks like 0" in page
+
+
+def test_rows_that_are_others_by_now_are_not_looked_at(tmp_path: Path) -> None:
+    X, y = load_iris(return_X_y=True, as_frame=True)
+    frame = X.assign(kind=np.where(y == 0, "a", "b"))
+    frame.to_csv(tmp_path / "t.csv", index=False)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        model = TableClassifier(TINY, recipe=SHORT).fit(str(tmp_path / "t.csv"), "kind")
+    whole = report(model, str(tmp_path / "t.csv"), train=str(tmp_path / "t.csv"), out=tmp_path / "r.html")
+    assert "150 of these rows are copies" in checked(whole.read_text())
+    frame.iloc[5:].to_csv(tmp_path / "t.csv", index=False)
+    with pytest.warns(decet.DataWarning, match="cannot be looked at again: it has changed since."):
+        report(model, str(tmp_path / "t.csv"), train=str(tmp_path / "t.csv"), out=tmp_path / "r.html")
+    (tmp_path / "t.csv").unlink()
+    with pytest.warns(decet.DataWarning, match="cannot be looked at again: "):
+        report(model, X, frame["kind"], train=str(tmp_path / "t.csv"), out=tmp_path / "r.html")

@@ -15,6 +15,7 @@ import decet
 from decet import DNN, ImageClassifier, Recipe, ResNet, TableClassifier, TableRegressor, TextClassifier
 from decet.errors import BadInput, Unsupported
 from decet.estimators import fitting
+from decet.estimators.saved import Verification
 from decet.referee.compare import compare
 from decet.referee.comparison import Comparison
 from decet.referee.contenders import Baseline, Network
@@ -284,3 +285,39 @@ def test_a_folder_in_use_is_left_alone(iris: tuple[Comparison, Path], tmp_path: 
         compare(TableClassifier(recipe=SHORT), "iris", families=[TINY], out=tmp_path)  # a lock of our own nests
     again = compare(TableClassifier(recipe=SHORT), "iris", families=[TINY], out=tmp_path, overwrite=True)
     assert again.folder == tmp_path
+
+
+def test_test_rows_that_are_copies_of_rows_to_train_are_told(tmp_path: Path) -> None:
+    for part, rows in (("train", range(30)), ("test", range(25, 45))):
+        for label, word in (("good", "lovely"), ("bad", "dirty")):
+            folder = tmp_path / "reviews" / part / label
+            folder.mkdir(parents=True)
+            for i in rows:  # five of each label stand in both parts
+                (folder / f"{i}.txt").write_text(f"the room was {word} {' '.join(['indeed'] * (i % 45))}")
+    quick = TextClassifier(recipe=Recipe(epochs=1))
+    found = compare(quick, str(tmp_path / "reviews"), families=["DNN"])
+    assert found.facts["how"] == "the official test part"
+    assert "10 test rows are copies of rows to train: the figures are a little too good." in found.warnings
+
+
+def test_the_saved_winner_is_verified(
+    iris: tuple[Comparison, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found, out = iris
+    assert found.facts["verified"] is True
+    assert "gives its golden answers from its files" in (out / "report.html").read_text()
+    monkeypatch.setattr("decet.referee.compare.verify", lambda folder: Verification(str(folder)))
+    with pytest.warns(decet.DataWarning, match="the saved model of DNN does not verify"):
+        compare(TableClassifier(recipe=SHORT), "iris", families=[TINY], out=tmp_path / "c")
+    assert "DNN does NOT verify" in (tmp_path / "c" / "report.html").read_text()
+
+
+def test_a_family_whose_network_breaks_stops_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(network: Network, given: Any, terms: Any) -> None:
+        raise RuntimeError("an error of torch's own")
+
+    monkeypatch.setattr(Network, "fit", broken)
+    found = compare(TableClassifier(recipe=SHORT), "iris", families=[TINY])
+    (failed,) = (result for result in found.results if result.error is not None)
+    assert failed.error == "RuntimeError: an error of torch's own"
+    assert found.best.kind == "baseline"

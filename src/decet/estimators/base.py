@@ -9,7 +9,6 @@ from __future__ import annotations
 import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import nullcontext
 from dataclasses import dataclass, fields, is_dataclass, replace
 from itertools import zip_longest
 from pathlib import Path
@@ -18,29 +17,22 @@ from typing import Any, ClassVar, NamedTuple, Self
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
+from sklearn.base import BaseEstimator
 from sklearn.exceptions import NotFittedError
-from sklearn.metrics import accuracy_score, r2_score
 
-from decet.contracts import Family, ImageSpec, Learner, Stage, TokenSpec
-from decet.data.resident import moved, padded, taken
+from decet.contracts import Family, Learner, Stage
 from decet.data.tables import Tables
 from decet.errors import BadInput, NotFitted, Unsupported, listed, suggest
+from decet.estimators.asking import BLOCK, CHUNK, answers_of, bulk_of, examined
 from decet.estimators.reading import DataWarning, Given, Reader, TableReader
+from decet.estimators.trust import Trust
 from decet.settings import joined
-from decet.tasks.classify import Classify
-from decet.tasks.regress import Regress
-from decet.training.memory import kept
+from decet.tasks.conformal import Examined, check_coverage
 from decet.training.progress import Quiet, Show
 from decet.training.recipe import Recipe
 
 Array = NDArray[Any]
 PARTS = ("family", "inputs", "recipe")  # settings that are dataclasses of their own
-CHUNK = 32  # rows a forward pass of predict: fixed, so that an answer does not depend on its neighbours
-BULK = 1024  # rows a forward pass where only metrics matter, at most
-BULK_NUMBERS = 786_432  # and numbers that enter it
-WIDTH = 128  # numbers that a word of a text becomes, more or less
-BLOCK = 1024  # rows that are read at a time
 
 
 class _Unfitted(NotFitted, NotFittedError):
@@ -123,7 +115,8 @@ class Estimator(BaseEstimator):
 
         Raises BadInput, before any training, for data or settings that cannot work. Ctrl-C keeps the best so far.
         """
-        from decet.estimators.fitting import Call, fit
+        from decet.estimators.calls import Call
+        from decet.estimators.fitting import fit
 
         started = time.monotonic()
         cell = self._cell()
@@ -153,13 +146,24 @@ class Estimator(BaseEstimator):
         if given.answers is None:
             column = f"a table with the column {listed(self.target_names_)}, or " if self.target_names_ else ""
             raise BadInput(f"evaluate needs answers: {column}y.")
-        answers, unread = self._collected(given.rows, bulk_of(self.codec_.spec))
+        trust = self._trust()
+        found, unread = self._collected(given.rows, bulk_of(self.codec_.spec), behind=self._needs_more())
         if unread:
             warnings.warn(f"{told_unread(given.rows, unread)} and left out.", DataWarning, stacklevel=2)
+            found = found.rows(torch.from_numpy(np.delete(np.arange(len(found.answers)), list(unread))))
         target = np.delete(self._target(given.answers), list(unread), 0)
-        answers = self._numbers_of(np.delete(answers, list(unread), 0))
+        answers = self._numbers_of(found.answers.numpy())
         metrics: dict[str, float | None] = self._asked().metrics(answers, target, self.answer_.spec)
-        return metrics
+        return metrics if trust is None else metrics | self._kept_word(found, target)
+
+    def unlike(self, X: Any) -> Array:
+        """How unlike the training rows each row of X is, (n,): the share of held-out rows that were nearer to them.
+
+        0.5 is ordinary, 1 farther than all of these: the answer may then be a guess. See `decet.tasks.likeness`.
+        Raises Unsupported where fit had too few rows to hold any out.
+        """
+        unlike: Array = self._trusted().unlike(self._examined(X))
+        return unlike
 
     def records(self, X: Any) -> Iterator[dict[str, Any]]:
         """What `decet predict` prints: one dict an item, JSON values only; read and answered in blocks.
@@ -167,13 +171,16 @@ class Estimator(BaseEstimator):
         file: which picture, where they are files.
         answer: a label or a number, a list of labels, or a dict by column where there are several.
         probabilities: by label (by column and label where there are several columns); of classifiers only.
+        set: of classifiers, the labels among which the true one is as often as `coverage` says, the likeliest first;
+            interval: of regressors, its low and high end; by column where there are several. unlike: as `unlike` tells.
+            All three only where fit held rows out.
         error: why a file has no answer, in place of which all is None; None where it has.
         """
         self._check_fitted()
         rows = self._given(X, None, reset=False).rows
         names = iter(getattr(rows, "files", None) or ())
-        for answers, reasons in self._streamed(rows, CHUNK):
-            for record, reason in zip_longest(self._records(answers), reasons):
+        for found, reasons in self._streamed(rows, CHUNK, behind=self._trust() is not None):
+            for record, reason in zip_longest(self._told(found), reasons):
                 name = next(names, None)
                 if name is None and reason is None:
                     yield record
@@ -363,31 +370,88 @@ class Estimator(BaseEstimator):
 
     def _answers(self, rows: Any, chunk: int = CHUNK) -> Array:
         """What the learner answers to raw rows, in chunks of one size. Raises BadInput where one cannot be read."""
-        answers, unread = self._collected(rows, chunk)
+        return self._found(rows, chunk).answers.numpy()
+
+    def _examined(self, X: Any) -> Examined:
+        """What the learner makes of what a user passes."""
+        self._check_fitted()
+        return self._found(self._given(X, None, reset=False).rows, CHUNK, behind=True)
+
+    def _found(self, rows: Any, chunk: int, behind: bool = False) -> Examined:
+        found, unread = self._collected(rows, chunk, behind)
         if unread:
             raise BadInput(
                 f"{told_unread(rows, unread)}. Take them out; `records` and `decet predict` tell each by itself."
             )
-        return answers
+        return found
 
-    def _collected(self, rows: Any, chunk: int) -> tuple[Array, dict[int, str]]:
-        """The answers to all rows, and which of these mean nothing, since the row cannot be read, and why."""
-        found, done = np.empty(0), 0
-        unread: dict[int, str] = {}
-        for answers, reasons in self._streamed(rows, chunk):
+    def _collected(self, rows: Any, chunk: int, behind: bool = False) -> tuple[Examined, dict[int, str]]:
+        """What is found of all rows, and which of these mean nothing, since the row cannot be read, and why."""
+        whole, done, unread = Examined(torch.empty(0)), 0, dict[int, str]()
+        for found, reasons in self._streamed(rows, chunk, behind):
+            count = len(found.answers)
             if not done:  # filled in place: pieces kept between large passing tensors would hold the heap open
-                found = np.empty((rows.shape[0], *answers.shape[1:]), dtype=answers.dtype)
-            found[done : done + len(answers)] = answers
+                whole = found.room(rows.shape[0])
+            whole.put(done, found, count)
             unread |= {done + i: reason for i, reason in enumerate(reasons) if reason is not None}
-            done += len(answers)
-        return found, unread
+            done += count
+        return whole, unread
 
-    def _streamed(self, rows: Any, chunk: int) -> Iterator[tuple[Array, list[str | None]]]:
-        """Answers block by block, and why there is none where a row cannot be read."""
+    def _streamed(self, rows: Any, chunk: int, behind: bool = False) -> Iterator[tuple[Examined, list[str | None]]]:
+        """What is found block by block, and why a row could not be read; behind: spread and distances, too."""
         for number, (inputs, reasons) in enumerate(self.codec_.stream(rows, BLOCK)):
             if not number:
                 self._tell_unseen()
-            yield answers_of(self.learner_, inputs, self.device_, chunk), reasons
+            trust = self._trust()
+            if behind and trust is not None:
+                yield trust.seen(examined(self.learner_, inputs, self.device_, chunk, self.codec_.spec)), reasons
+            else:
+                yield Examined(torch.from_numpy(answers_of(self.learner_, inputs, self.device_, chunk))), reasons
+
+    def _told(self, found: Examined) -> Iterator[dict[str, Any]]:
+        """What `records` says of some rows."""
+        records = self._records(found.answers.numpy())
+        trust = self._trust()
+        if trust is None:
+            yield from records
+            return
+        unlike = np.round(trust.unlike(found), 4).tolist()
+        for record, doubt, far in zip(records, self._doubts(found), unlike, strict=True):
+            yield record | doubt | {"unlike": far}
+
+    def _trust(self) -> Trust | None:
+        """What is known of the model's doubt; None where fit had too few rows, and of older model folders."""
+        trust: Trust | None = getattr(self, "trust_", None)
+        return trust
+
+    def _trusted(self) -> Trust:
+        self._check_fitted()
+        trust = self._trust()
+        if trust is None:
+            raise Unsupported(
+                f"this model cannot tell its doubt: when it was fitted, nothing was kept of rows that were held out "
+                f"({self.provenance_['validation']}). Fit it anew on 25 rows or more."
+            )
+        return trust
+
+    def _doubts(self, found: Examined) -> Iterator[dict[str, Any]]:
+        """What `records` says of the doubt in each row."""
+        raise Unsupported(f"{type(self).__name__} has no doubts.")
+
+    def _needs_more(self) -> bool:
+        """Whether sets or intervals need more than the answers."""
+        return False
+
+    def _covering(self, coverage: float | None) -> float:
+        """The coverage that was asked for, or the question's. Raises BadInput where the held-out rows cannot tell."""
+        if coverage is None:
+            return float(self._asked().coverage)
+        check_coverage(coverage, self._trusted().rows)
+        return coverage
+
+    def _kept_word(self, found: Examined, target: Array) -> dict[str, float | None]:
+        """How often sets or intervals held the truth, and how large they were."""
+        raise Unsupported(f"{type(self).__name__} has no doubts.")
 
     def _tell_unseen(self) -> None:
         for remark in getattr(self.codec_, "remarks", ()):
@@ -419,132 +483,9 @@ class Estimator(BaseEstimator):
         raise Unsupported(f"{type(self).__name__} has no records.")
 
 
-class Classifies(ClassifierMixin, Estimator):
-    """Estimators that answer with labels."""
-
-    question = Classify
-    score = Estimator.score  # not the mixin's, which knows arrays only
-
-    scored, agreement = "accuracy", staticmethod(accuracy_score)
-
-    def _is_single(self) -> bool:
-        return bool(self.answer_.single and self.answer_.spec.exclusive and not self.answer_.soft)
-
-    def predict(self, X: Any) -> Array:
-        """The label of each row, in the form y came in."""
-        answers = self._predicted(X)
-        labels: Array = self.answer_.decode(self._asked().decide(answers, self.answer_.spec))
-        return labels
-
-    def predict_proba(self, X: Any) -> Any:
-        """Probabilities (n, K) in the order of `classes_`; of a label set (n, labels); of several columns a list."""
-        columns = self._probabilities(self._predicted(X))
-        if not self.answer_.spec.exclusive:
-            return np.stack([column[:, 1] for column in columns], 1)
-        return columns[0] if len(columns) == 1 else columns
-
-    def _probabilities(self, answers: Array) -> list[Array]:
-        """Raw answers column by column (n, K), each row summing to 1."""
-        columns = np.split(answers.astype(np.float64), np.cumsum(self.answer_.spec.classes)[:-1], axis=1)
-        return [column / column.sum(1, keepdims=True) for column in columns]
-
-    def _records(self, answers: Array) -> Iterator[dict[str, Any]]:
-        codec = self.answer_
-        ids = self._asked().decide(answers, codec.spec)
-        chances = [np.round(column, 6).tolist() for column in self._probabilities(answers)]
-        classes = [column.tolist() for column in codec.classes]
-        for row in range(len(answers)):
-            if not codec.spec.exclusive:
-                labels = codec.labels.tolist()
-                answer: Any = [label for label, said in zip(labels, ids[row], strict=True) if said]
-                chosen = {str(label): column[row][1] for label, column in zip(labels, chances, strict=True)}
-                yield {"answer": answer, "probabilities": chosen}
-                continue
-            columns = [
-                (names[i], {str(name): chance for name, chance in zip(names, column[row], strict=True)})
-                for names, column, i in zip(classes, chances, ids[row], strict=True)
-            ]
-            if codec.single or codec.soft:
-                yield {"answer": columns[0][0], "probabilities": columns[0][1]}
-            else:
-                named = dict(zip(self.target_names_ or codec.names, columns, strict=True))
-                yield {
-                    "answer": {name: label for name, (label, _) in named.items()},
-                    "probabilities": {name: chance for name, (_, chance) in named.items()},
-                }
-
-    def _target(self, y: Any) -> Array:
-        target: Array = self.answer_.encode(y).numpy()
-        return target
-
-
-class Regresses(RegressorMixin, Estimator):
-    """Estimators that answer with numbers."""
-
-    question = Regress
-    score = Estimator.score  # not the mixin's, which knows arrays only
-
-    scored, agreement = "r2", staticmethod(r2_score)
-
-    def _is_single(self) -> bool:
-        return bool(self.answer_.spec.count == 1)
-
-    def predict(self, X: Any) -> Array:
-        """The number(s) of each row: (n,) or (n, J), as y came."""
-        answers = self._predicted(X)
-        numbers: Array = self.answer_.decode(answers)
-        return numbers
-
-    def _records(self, answers: Array) -> Iterator[dict[str, Any]]:
-        names = self.target_names_ or self.answer_.names
-        for row in self._numbers_of(answers).tolist():
-            yield {"answer": row[0] if len(row) == 1 else dict(zip(names, row, strict=True))}
-
-    def _numbers_of(self, answers: Array) -> Array:
-        return np.asarray(self.answer_.decode(answers), dtype=np.float64).reshape(len(answers), -1)
-
-    def _target(self, y: Any) -> Array:
-        return self._numbers_of(self.answer_.encode(y).numpy())
-
-
-def answers_of(
-    learner: Learner, inputs: tuple[Any, ...], device: torch.device, chunk: int, glance: bool = False
-) -> Array:
-    """The learner's answers to encoded rows, chunk by chunk; the last chunk is padded to the same size.
-
-    glance: ask for what is good enough to follow training by.
-    """
-    count, ask = len(inputs[0]), learner.glance if glance else learner.predict
-    learner.eval()
-    answers = torch.empty(0)  # filled in place: pieces kept between large passing tensors would hold the heap open
-    with torch.inference_mode(), kept() if count >= BLOCK else nullcontext():
-        for begin in range(0, count, chunk):
-            index = torch.arange(begin, min(begin + chunk, count))
-            part = inputs if len(index) == count else taken(inputs, index)
-            if chunk == CHUNK:
-                part = padded(part, chunk)
-            answer = ask(moved(part, device))[: len(index)]
-            if begin == 0:
-                answers = torch.empty(count, *answer.shape[1:], dtype=answer.dtype)
-            answers[begin : begin + len(index)] = answer
-    return answers.numpy()
-
-
 def emptied(record: dict[str, Any]) -> dict[str, Any]:
     """The same keys, all the way down, and None for every value."""
     return {key: emptied(value) if isinstance(value, dict) else None for key, value in record.items()}
-
-
-def bulk_of(spec: Any) -> int:
-    """Rows a forward pass where only metrics matter: fewer of large pictures and long texts."""
-    match spec:
-        case ImageSpec():
-            numbers = spec.channels * spec.height * spec.width * (spec.frames or 1)
-        case TokenSpec():
-            numbers = (spec.length or 1) * WIDTH
-        case _:
-            numbers = 1
-    return max(16, min(BULK, BULK_NUMBERS // numbers))
 
 
 def told_unread(rows: Any, unread: Mapping[int, str]) -> str:

@@ -16,7 +16,8 @@ from decet.contracts import ImageSpec, TableSpec, TokenSpec
 from decet.data.corpus import LITTLE
 from decet.data.images import Images
 from decet.data.texts import Texts
-from decet.estimators.base import Advice, Cell, Classifies, Estimator, Regresses
+from decet.estimators.answering import Classifies, Regresses
+from decet.estimators.base import Advice, Cell, Estimator
 from decet.estimators.embedding import Embeds, vectors_first
 from decet.estimators.reading import PictureReader, TextReader
 from decet.estimators.writing import Writes
@@ -257,7 +258,7 @@ class TableClassifier(Classifies):
     """Which class does each row of a table belong to? Labels, label sets, or several columns of labels.
 
     family: the network's settings (DNN by default).
-    label_smoothing, class_weight, threshold: see `decet.tasks.classify.Classify`.
+    label_smoothing, class_weight, threshold, coverage: see `decet.tasks.classify.Classify`.
     recipe: how to train. inputs: how columns are read. seed: of every random draw. device: "auto", "cpu", "cuda".
     """
 
@@ -270,6 +271,7 @@ class TableClassifier(Classifies):
         label_smoothing: float | None = None,
         class_weight: Any = None,
         threshold: float | None = None,
+        coverage: float = 0.9,
         recipe: Recipe | None = None,
         inputs: Any = None,
         seed: int = 0,
@@ -279,6 +281,7 @@ class TableClassifier(Classifies):
         self.label_smoothing = label_smoothing
         self.class_weight = class_weight
         self.threshold = threshold
+        self.coverage = coverage
         self.recipe = recipe
         self.inputs = inputs
         self.seed = seed
@@ -288,7 +291,7 @@ class TableClassifier(Classifies):
 class TableRegressor(Regresses):
     """Which number belongs to each row of a table? One number or several, with gaps.
 
-    family: the network's settings (DNN by default). loss: "squared", "absolute" or "huber".
+    family: the network's settings (DNN by default). loss: "squared", "absolute" or "huber". coverage: of intervals.
     recipe: how to train. inputs: how columns are read. seed: of every random draw. device: "auto", "cpu", "cuda".
     """
 
@@ -299,6 +302,7 @@ class TableRegressor(Regresses):
         family: DNN | ResNet | None = None,
         *,
         loss: str = "squared",
+        coverage: float = 0.9,
         recipe: Recipe | None = None,
         inputs: Any = None,
         seed: int = 0,
@@ -306,6 +310,7 @@ class TableRegressor(Regresses):
     ):
         self.family = family
         self.loss = loss
+        self.coverage = coverage
         self.recipe = recipe
         self.inputs = inputs
         self.seed = seed
@@ -316,7 +321,7 @@ class ImageClassifier(Classifies):
     """Which class does each picture belong to? Labels, label sets, or several columns of labels.
 
     family: the network's settings (ResNet by default).
-    label_smoothing, class_weight, threshold, views: see `decet.tasks.classify_pictures.ClassifyPictures`.
+    label_smoothing, class_weight, threshold, coverage, views: see `decet.tasks.classify_pictures.ClassifyPictures`.
     recipe: how to train. inputs: how pictures are read. seed: of every random draw. device: "auto", "cpu", "cuda".
     """
 
@@ -336,6 +341,7 @@ class ImageClassifier(Classifies):
         label_smoothing: float | None = None,
         class_weight: Any = None,
         threshold: float | None = None,
+        coverage: float = 0.9,
         views: str | None = None,
         recipe: Recipe | None = None,
         inputs: Any = None,
@@ -346,6 +352,7 @@ class ImageClassifier(Classifies):
         self.label_smoothing = label_smoothing
         self.class_weight = class_weight
         self.threshold = threshold
+        self.coverage = coverage
         self.views = views
         self.recipe = recipe
         self.inputs = inputs
@@ -357,7 +364,7 @@ class TextClassifier(Classifies):
     """Which class does each text belong to? Labels, label sets, or several columns of labels.
 
     family: the network's settings (CNN by default).
-    label_smoothing, class_weight, threshold: see `decet.tasks.classify.Classify`.
+    label_smoothing, class_weight, threshold, coverage: see `decet.tasks.classify.Classify`.
     recipe: how to train. inputs: how texts are read. seed: of every random draw. device: "auto", "cpu", "cuda".
     """
 
@@ -379,6 +386,7 @@ class TextClassifier(Classifies):
         label_smoothing: float | None = None,
         class_weight: Any = None,
         threshold: float | None = None,
+        coverage: float = 0.9,
         recipe: Recipe | None = None,
         inputs: Any = None,
         seed: int = 0,
@@ -388,6 +396,7 @@ class TextClassifier(Classifies):
         self.label_smoothing = label_smoothing
         self.class_weight = class_weight
         self.threshold = threshold
+        self.coverage = coverage
         self.recipe = recipe
         self.inputs = inputs
         self.seed = seed

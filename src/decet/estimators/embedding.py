@@ -27,7 +27,7 @@ from decet.data.vectors import write_vectors
 from decet.data.words import END
 from decet.errors import BadInput, Unsupported, listed
 from decet.estimators.base import Array, Estimator
-from decet.estimators.fitting import Call, loaded, ready
+from decet.estimators.calls import Call, loaded, ready
 from decet.estimators.given import lend
 from decet.estimators.reading import DataWarning, Given, TextReader, check_there
 from decet.families.word2vec import FALLBACK as PLAIN

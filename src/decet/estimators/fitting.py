@@ -7,39 +7,42 @@ number of epochs and gives the calibration answers, then one fit uses all rows.
 
 from __future__ import annotations
 
-import hashlib
 import shutil
 import time
 import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from decet import artifact
 from decet.contracts import ImageSpec, LabelSpec, Learner, Stage
 from decet.data.resident import Resident, lengths_of, moved, taken
 from decet.data.splits import folds, split
 from decet.data.targets import LabelCodec
-from decet.errors import BadInput, check_range, listed, suggest
+from decet.errors import BadInput, suggest
+from decet.estimators import crossfitting
 from decet.estimators.answers import fit_answer
-from decet.estimators.base import Cell, Estimator, answers_of, bulk_of
-from decet.estimators.folders import CROSSFIT, check_free
+from decet.estimators.asking import answers_of, bulk_of, examined
+from decet.estimators.base import Cell, Estimator
+from decet.estimators.calls import Call, loaded, ready
+from decet.estimators.crossfitting import Fold, Pooled, pooled
+from decet.estimators.fingerprints import checksum, digest_of, tensors_of
+from decet.estimators.folders import CROSSFIT
 from decet.estimators.reading import DataWarning, Given
+from decet.estimators.suspects import among_held, among_learned
+from decet.estimators.trust import MOST, Held, Trust, held_of, views_of
 from decet.settings import joined
 from decet.tasks.classify import Classifier, Classify
-from decet.tasks.embed import WordVectors
-from decet.tensors import Sparse
+from decet.tasks.conformal import Examined, check_coverage
+from decet.tasks.likeness import Likeness
 from decet.training.augment import Augmentation, asked, growing
-from decet.training.checkpoint import read_tree, write_tree
-from decet.training.loop import OnEpoch, Outcome, train
+from decet.training.energy import Energy
+from decet.training.loop import Outcome, train
 from decet.training.needs import seconds_of
-from decet.training.progress import Part, Quiet, Show
+from decet.training.progress import Part
 from decet.training.recipe import FALLBACK, Recipe
 
 Array = NDArray[Any]
@@ -47,26 +50,8 @@ LARGE = 5_000  # rows from which validation and calibration rows are set aside
 FOLDS = 5
 GIVEN_PATIENCE = 20  # epochs, where the user gives validation rows and the cell has no patience
 FOLD_PATIENCE = 25  # epochs without a better score after which a fold stops
-DIGESTED = 4_096  # rows a checksum looks at at a time
+USUAL = 0.9  # coverage, which nobody has to have asked for
 FEWEST = 25  # rows below which not even cross-fitting is worth its noise
-
-
-@dataclass
-class Call:
-    """What `Estimator.fit` was called with, beside the data."""
-
-    validation: Given | None = None
-    groups: Any = None
-    order: Any = None
-    sample_weight: Any = None
-    start: Path | None = None
-    budget: float | None = None
-    out: Path | None = None
-    resume: bool = False
-    overwrite: bool = False
-    on_epoch: OnEpoch | None = None
-    show: Show = field(default_factory=Quiet)
-    started: float = 0.0
 
 
 @dataclass
@@ -74,8 +59,8 @@ class Choice:
     """What held-out rows decided: how long to train, and the answers that calibrate (made on rows not trained on)."""
 
     epochs: int | None = None
-    answers: Array | None = None
-    target: Array | None = None
+    held: Held | None = None
+    rows: Array | None = None  # which those are
     metrics: dict[str, float | None] = field(default_factory=dict)
     how: str = "too few rows to hold any out"
     learner: Learner | None = None  # of a fold in which training was interrupted
@@ -86,23 +71,6 @@ def fit(estimator: Estimator, cell: Cell, given: Given, call: Call) -> None:
     """Fit the estimator in place. See `Estimator.fit`."""
     with ready(estimator, call):
         _Fit(estimator, cell, given, call).run()
-
-
-@contextmanager
-def ready(estimator: Estimator, call: Call) -> Iterator[None]:
-    """Everything that a fit needs around it: a call that makes sense, the folder for itself, gradients."""
-    check_range("budget", call.budget, 1e-3)
-    if (call.resume or call.overwrite) and call.out is None:
-        raise BadInput("resume and overwrite need out: the folder that holds the run.")
-    if call.budget is not None and estimator.recipe is not None:
-        for name in ("epochs", "steps"):
-            if getattr(estimator.recipe, name) is not None:
-                raise BadInput(f"budget and recipe.{name} both say how long to train; keep one.")
-    with nullcontext() if call.out is None else artifact.lock(call.out):
-        if call.out is not None:
-            check_free(call.out, resume=call.resume, overwrite=call.overwrite)
-        with torch.inference_mode(False), torch.enable_grad():  # whatever the caller has switched off
-            yield
 
 
 class _Fit:
@@ -117,6 +85,7 @@ class _Fit:
         self.records: list[dict[str, Any]] = []  # an epoch each: of the folds, then of the fit that is kept
         self.copies: Array | None = None  # groups of equal rows, where they were looked for
         self.count = given.rows.shape[0]
+        self.energy = Energy()
         self.before: Any = None if call.start is None else loaded(call.start)
         self.taken = 0
 
@@ -127,7 +96,9 @@ class _Fit:
         self._check_metric()
         weight = self._weights()
         train_rows, validation, calibration = self._split()
-        self.held_out = sum(len(rows) for rows in (validation, calibration) if rows is not None)
+        self.asked_after = min(len(train_rows), MOST)
+        self.asked_after += sum(len(rows) for rows in (validation, calibration) if rows is not None)
+        self._check_coverage(calibration)
         self._data_notes(train_rows)
         choice = Choice()
         if validation is None and self.call.validation is None and self._foldable():
@@ -137,11 +108,9 @@ class _Fit:
             learner, outcome = choice.learner, choice.outcome
         else:
             learner, outcome = self._train(train_rows, weight, choice, validation)
-        if calibration is not None:
-            choice.answers = self._answers(learner, calibration)
-            choice.target = self.target.numpy()[calibration]
-        if choice.answers is not None and choice.target is not None and isinstance(learner, Classifier):
-            learner.calibrate(choice.answers, choice.target)
+        half_done = outcome.interrupted and calibration is None  # the folds' scores are of a network that was finished
+        self.trust = None if half_done else self._trust(learner, choice, train_rows, calibration)
+        self.suspects = self._suspects(learner, choice)
         if validation is not None:
             choice.how = "rows set aside"
             choice.metrics = self._metrics(self._answers(learner, validation), self.target.numpy()[validation])
@@ -153,10 +122,19 @@ class _Fit:
         self._keep(learner, outcome, choice)
         if self.call.out is not None:
             self.estimator.save(self.call.out)
-        if self.call.out is not None and not outcome.interrupted:  # an interrupted run can still be resumed
-            shutil.rmtree(self.call.out / "checkpoint", ignore_errors=True)
+            if not outcome.interrupted:  # an interrupted run can still be resumed
+                shutil.rmtree(self.call.out / "checkpoint", ignore_errors=True)
 
     # ------------------------------------------------------------------------------------- answers and rows
+
+    def _check_coverage(self, calibration: Array | None) -> None:
+        """Refuse a coverage beyond the usual one that the rows to be held out cannot tell."""
+        if self.asked.coverage <= USUAL:
+            return
+        if calibration is not None:
+            check_coverage(self.asked.coverage, len(calibration))
+        elif self.call.validation is None and self._foldable():
+            check_coverage(self.asked.coverage, self.count)
 
     def _check_metric(self) -> None:
         name = self.estimator.recipe.metric if self.estimator.recipe is not None else None
@@ -301,13 +279,13 @@ class _Fit:
     def _for_training(self, learner: Learner) -> float | None:
         """Seconds of the budget that training may take: the answers that follow it are timed on a few rows first."""
         left = self._left()
-        if left is None or not self.held_out:
+        if left is None:
             return left
         learner.to(self.device)
         rows = torch.arange(min(self.count, bulk_of(self.codec.spec)))
         few = taken(self.encoded, rows)
         seconds = seconds_of(lambda: answers_of(learner, few, self.device, len(rows)))
-        return max(0.05, min(0.95 * left, left - 1.1 * seconds * self.held_out / len(rows)))
+        return max(0.05, min(0.95 * left, left - 1.1 * seconds * self.asked_after / len(rows)))
 
     def _source(self, inputs: Any, rows: Array | None, weight: Array | None, recipe: Recipe) -> Resident:
         weights = None if weight is None else torch.as_tensor(weight, dtype=torch.float32, device=self.device)
@@ -348,6 +326,8 @@ class _Fit:
             if choice.epochs is not None:
                 recipe = replace(recipe, epochs=choice.epochs, steps=None)
         self.recipe = recipe
+        if choice.held is None and self._labels() is not None and isinstance(learner, Classifier):
+            learner.follow(self.count)
         part = None if len(rows) == self.count else rows
         source = self._source(self.encoded, part, weight, recipe)
         last = Stage(learner, source, recipe, check, augment=self._augmentation(self.codec, recipe, source))
@@ -360,7 +340,7 @@ class _Fit:
             resume=self.call.resume,
             identity=self._identity(),
             on_epoch=self.call.on_epoch,
-            show=self.call.show if choice.answers is None else Part(self.call.show, FOLDS, FOLDS + 1),
+            show=self.call.show if choice.held is None else Part(self.call.show, FOLDS, FOLDS + 1),
         )
         self.records += outcome.history
         return learner, outcome
@@ -383,7 +363,7 @@ class _Fit:
                 pass  # other columns: the new encoding, and whatever weights still agree
 
     def _check(
-        self, inputs: Any, rows: Array | None, truth: Array, recipe: Recipe, keep: list[Array] | None = None
+        self, inputs: Any, rows: Array | None, truth: Array, recipe: Recipe, keep: list[Examined] | None = None
     ) -> Callable[[Learner], dict[str, float]]:
         """A `Stage.validate` for held-out rows: the monitored metric, the task's first, and their score."""
         held = inputs if rows is None else taken(inputs, torch.as_tensor(rows))
@@ -392,9 +372,14 @@ class _Fit:
         shown = dict.fromkeys([name, next(iter(self.asked.higher))])
 
         def validate(learner: Learner) -> dict[str, float]:
-            answers = answers_of(learner, held, self.device, bulk_of(self.codec.spec), glance=keep is None)
-            if keep is not None:
-                keep.append(answers)
+            chunk, spec = bulk_of(self.codec.spec), self.codec.spec
+            if keep is None:
+                answers = answers_of(learner, held, self.device, chunk, glance=True)
+            else:
+                found = examined(learner, held, self.device, chunk, spec)
+                keep.append(found._replace(features=None, plain=None))  # of all epochs they would be many
+                answers = found.answers.numpy()
+            self.energy.look()
             known = {k: v for k, v in self._metrics(answers, target, tuple(shown)).items() if v is not None}
             value = known.get(name, float("nan"))
             score = value if self.asked.higher[name] else -value
@@ -407,51 +392,32 @@ class _Fit:
         path = None if self.call.out is None else self.call.out / CROSSFIT
         identity = self._identity()
         if self.call.resume and path is not None and path.exists():
-            saved = read_tree(path)
-            if saved["identity"] == identity:
-                self.records += saved["records"]
-                answers, target = saved["answers"].numpy(), self.target.numpy()[saved["rows"].numpy()]
-                return Choice(saved["epochs"], answers, target, self._metrics(answers, target))
-            differ = [name for name in identity if saved["identity"].get(name) != identity[name]]
-            raise BadInput(
-                f"the checkpoint in {path.parent} belongs to another run: {listed(differ)} differ. "
-                f"Repeat that run's settings, choose another --out, or start anew with --overwrite."
-            )
+            found = crossfitting.read(path, identity, self.target.numpy())
+            self.records += found.records
+            return self._chosen(found)
         parts = folds(self.count, FOLDS, seed=self.seed, labels=self._labels(), groups=self.groups, order=self.order)
-        scores: list[list[float]] = []
-        kept: list[list[Array]] = []
+        done: list[Fold] = []
         for number, (rows, held) in enumerate(parts):
-            score, answers_by_epoch, stopped = self._fold(number, rows, held, weight)
-            if stopped is not None:
-                return stopped
-            scores.append(score)
-            kept.append(answers_by_epoch)
-        shortest = min(map(len, scores))
-        if shortest == 0:
-            return Choice()
-        mean = np.mean([score[:shortest] for score in scores], axis=0)
-        said = self._said_length()
-        best = shortest - 1 if said else int(np.argmax(mean))
-        seen = np.concatenate([held for _, held in parts])
-        answers = np.concatenate([by_epoch[best] for by_epoch in kept])[np.argsort(seen, kind="stable")]
-        held_rows = np.sort(seen)
-        target = self.target.numpy()[held_rows]
-        epochs = None if said else best + 1
-        if path is not None:
-            tensors = {"rows": torch.from_numpy(held_rows), "answers": torch.from_numpy(answers)}
-            write_tree(path, {"identity": identity, "epochs": epochs, "records": self.records, **tensors})
-        return Choice(epochs, answers, target, self._metrics(answers, target))
+            fold = self._fold(number, rows, held, weight)
+            if isinstance(fold, Choice):
+                return fold
+            done.append(fold)
+        chosen = pooled(done, self._said_length(), self.records, self.target.numpy())
+        if chosen is not None and path is not None:
+            crossfitting.write(path, identity, chosen)
+        return Choice() if chosen is None else self._chosen(chosen)
 
-    def _fold(
-        self, number: int, rows: Array, held: Array, weight: Array | None
-    ) -> tuple[list[float], list[Array], Choice | None]:
-        """Score and held-out answers after each epoch of one fold; where it is interrupted, its network."""
+    def _chosen(self, found: Pooled) -> Choice:
+        return Choice(found.epochs, found.held, found.rows, self._metrics(found.held.answers, found.held.target))
+
+    def _fold(self, number: int, rows: Array, held: Array, weight: Array | None) -> Fold | Choice:
+        """One fold; where it is interrupted, its network is the choice."""
         codec = self._encoding(rows)
         inputs = codec.encode(self.given.rows)
         learner, family, recipe = self._learner(codec, self.count, self.seed + number + 1)
         recipe = replace(recipe, patience=0)
         said = self._said_length()
-        answers: list[Array] = []
+        answers: list[Examined] = []
         scores: list[float] = []
         check = self._check(inputs, held, self.target.numpy(), recipe, answers)
 
@@ -484,14 +450,51 @@ class _Fit:
         )
         self.records += outcome.history
         if not outcome.interrupted:
-            return scores, answers, None
+            views = views_of(learner, inputs, rows, self._labels(), self.device, codec.spec)
+            part = taken(inputs, torch.as_tensor(held))
+            return Fold(held, scores, answers, self._held(learner, part, self.target.numpy()[held], views).distances)
         self.codec, self.family, self.recipe, self.taken = codec, family, recipe, 0
         kept = answers_of(learner, taken(inputs, torch.as_tensor(held)), self.device, bulk_of(self.codec.spec))
-        metrics = self._metrics(kept, self.target.numpy()[held])
-        how = f"fold {number + 1} of {FOLDS}, interrupted"
-        return scores, answers, Choice(metrics=metrics, how=how, learner=learner, outcome=outcome)
+        metrics, where = self._metrics(kept, self.target.numpy()[held]), f"fold {number + 1} of {FOLDS}, interrupted"
+        return Choice(metrics=metrics, how=where, learner=learner, outcome=outcome)
 
     # ------------------------------------------------------------------------------------------------ results
+
+    def _trust(self, learner: Learner, choice: Choice, rows: Array, calibration: Array | None) -> Trust | None:
+        """Set the temperature by held-out rows, if any, and keep what they tell of the model's doubt.
+
+        Rows that the user gave choose the epoch, and tell of the doubt, but set no temperature.
+        """
+        given = self.call.validation
+        if choice.held is None and calibration is None and given is None:
+            return None
+        views = views_of(learner, self.encoded, rows, self._labels(), self.device, self.codec.spec)
+        if calibration is not None:
+            target = self.target.numpy()[calibration]
+            choice.held = self._held(learner, taken(self.encoded, torch.as_tensor(calibration)), target, views)
+        elif choice.held is None and given is not None:
+            target = self.answer.encode(given.answers).numpy()
+            return Trust.of(self._held(learner, self.codec.encode(given.rows), target, views), self.answer.spec, views)
+        held: Any = choice.held
+        if isinstance(learner, Classifier):
+            learner.calibrate(held.answers, held.target)
+            choice.held = held = replace(held, answers=learner.tempered(held.answers))
+        return Trust.of(held, self.answer.spec, views)
+
+    def _suspects(self, learner: Learner, choice: Choice) -> list[dict[str, Any]]:
+        """Rows whose label is likely wrong, of one column of labels."""
+        ids = self._labels()
+        if ids is None or self.target.is_floating_point() or not isinstance(learner, Classifier):
+            return []
+        names = self.answer.classes[0].tolist()  # type: ignore[union-attr]
+        if choice.held is not None and choice.rows is not None:
+            return among_held(choice.held, choice.rows, names)
+        return among_learned(learner, self.encoded, ids, self.device, self.codec.spec, names)
+
+    def _held(self, learner: Learner, inputs: Any, target: Array, views: tuple[Likeness, ...]) -> Held:
+        """Rows that were not trained on, as the network sees them."""
+        spec = self.codec.spec
+        return held_of(examined(learner, inputs, self.device, bulk_of(spec), spec), target, views)
 
     def _answers(self, learner: Learner, rows: Array) -> Array:
         return answers_of(learner, taken(self.encoded, torch.as_tensor(rows)), self.device, bulk_of(self.codec.spec))
@@ -515,9 +518,9 @@ class _Fit:
             "seed": str(self.seed),
             "budget": str(self.call.budget),
             "start": str(self.call.start),
-            "weights": _digest(self.call.sample_weight),
-            "groups": _digest(self.call.groups),
-            "order": _digest(self.call.order),
+            "weights": digest_of(self.call.sample_weight),
+            "groups": digest_of(self.call.groups),
+            "order": digest_of(self.call.order),
             "validation": self._validation_digest(),
         }
         return settings | {"data": self._fingerprint()}
@@ -525,14 +528,14 @@ class _Fit:
     def _fingerprint(self) -> str:
         """A digest of the encoded rows and answers: equal for equal data."""
         if not hasattr(self, "digest"):
-            self.digest = _checksum([*_tensors(self.encoded), self.target])
+            self.digest = checksum([*tensors_of(self.encoded), self.target])
         return self.digest
 
     def _validation_digest(self) -> str:
         if self.call.validation is None:
             return "None"
         answers = self.answer.encode(self.call.validation.answers)
-        return _checksum([*_tensors(self.codec.encode(self.call.validation.rows)), answers])
+        return checksum([*tensors_of(self.codec.encode(self.call.validation.rows)), answers])
 
     def _keep(self, learner: Learner, outcome: Outcome, choice: Choice) -> None:
         """What was learned, as attributes with a trailing underscore."""
@@ -546,6 +549,7 @@ class _Fit:
         estimator.family_, estimator.recipe_, estimator.question_ = self.family, self.recipe, self.advised
         estimator.history_, estimator.plan_ = self.records, outcome.plan
         estimator.metrics_ = choice.metrics
+        estimator.trust_, estimator.suspects_ = self.trust, self.suspects
         estimator.warnings_ = self.notes
         estimator.interrupted_ = outcome.interrupted
         estimator.taken_ = self.taken
@@ -558,40 +562,10 @@ class _Fit:
             "budget": self.call.budget,
             "interrupted": outcome.interrupted,
             "seconds": round(time.monotonic() - self.call.started, 2),
+            "joules": self.energy.spent(),
         }
         if isinstance(self.answer, LabelCodec):
             classes = self.answer.classes
             estimator.classes_ = classes[0] if len(classes) == 1 else classes
         if outcome.interrupted:
             warnings.warn("training was interrupted; the best weights so far are kept.", DataWarning, stacklevel=6)
-
-
-def loaded(folder: Path) -> Any:
-    """The model to go on from; of a file of vectors what lends them."""
-    from decet.estimators.given import GivenVectors
-    from decet.estimators.saved import load
-
-    found = load(folder)
-    return GivenVectors(found) if isinstance(found, WordVectors) else found
-
-
-def _digest(values: Any) -> str:
-    """A short name for what was given: a column's name, or a checksum of the values."""
-    if values is None or isinstance(values, str):
-        return str(values)
-    return hashlib.sha256(repr(np.asarray(values).tolist()).encode()).hexdigest()[:16]
-
-
-def _checksum(tensors: list[torch.Tensor]) -> str:
-    digest = hashlib.sha256()
-    for tensor in tensors:
-        for part in tensor.split(DIGESTED) if tensor.numel() else ():  # in parts: pictures may lie on the disk
-            digest.update(np.ascontiguousarray(part.numpy()).view(np.uint8).data)
-    return digest.hexdigest()
-
-
-def _tensors(inputs: tuple[Any, ...]) -> list[torch.Tensor]:
-    found = []
-    for x in inputs:
-        found += [x.offsets, x.columns, x.values] if isinstance(x, Sparse) else [x]
-    return found

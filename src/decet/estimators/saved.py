@@ -32,13 +32,14 @@ from decet.estimators.base import PARTS, Estimator
 from decet.estimators.folders import check_own
 from decet.estimators.given import opened
 from decet.estimators.reading import DataWarning
+from decet.estimators.trust import Trust
 from decet.tensors import Sparse
 from decet.training.recipe import Recipe
 
 GOLDEN_ROWS = 16
 GOLDEN_SEED = 20_231
 TOLERANCE = 1e-4  # relative, of golden answers
-NETWORK, CODEC, ANSWER = "network.", "codec.", "answer."  # whose tensors, in weights.safetensors
+NETWORK, CODEC, ANSWER, TRUST = "network.", "codec.", "answer.", "trust."  # whose tensors, in weights.safetensors
 CODECS: dict[str, type] = {
     "TableCodec": TableCodec,
     "SparseCodec": SparseCodec,
@@ -126,7 +127,8 @@ def to_files(estimator: Any) -> dict[str, bytes]:
     codec, codec_arrays = estimator.codec_.state()
     answer, answer_arrays = ({}, {}) if estimator.answer_ is None else estimator.answer_.state()
     weights = {NETWORK + name: tensor for name, tensor in estimator.learner_.state_dict().items()}
-    for prefix, arrays in ((CODEC, codec_arrays), (ANSWER, answer_arrays)):
+    trust = {} if estimator._trust() is None else estimator._trust().state()
+    for prefix, arrays in ((CODEC, codec_arrays), (ANSWER, answer_arrays), (TRUST, trust)):
         weights |= {prefix + name: torch.from_numpy(np.ascontiguousarray(array)) for name, array in arrays.items()}
     said = {name: getattr(estimator, name) for name in estimator._get_param_names()}
     model = {
@@ -142,6 +144,7 @@ def to_files(estimator: Any) -> dict[str, bytes]:
         },
         "metrics": estimator.metrics_,
         "warnings": list(estimator.warnings_),
+        "suspects": getattr(estimator, "suspects_", []),
         "provenance": estimator.provenance_,
         "plan": estimator.plan_,
         "versions": {"decet": __version__, "torch": torch.__version__, "python": platform.python_version()},
@@ -181,18 +184,28 @@ def _rebuilt(contents: artifact.Contents, into: Estimator | None) -> Estimator:
     estimator.question_ = _unsettled(model["used"].get("question"), kind)  # older folders have none
     estimator.device_ = _device(estimator)
     estimator.learner_ = _learner(estimator, _part(weights, NETWORK))
+    if estimator.answer_ is not None:
+        width = estimator.learner_.body.summary_width
+        estimator.trust_ = Trust.restore(_arrays(weights, TRUST), estimator.answer_.spec, width)
     estimator.target_names_ = tuple(model["targets"])
     estimator.n_features_in_ = int(model["columns"]["count"])
     if model["columns"]["names"]:
         estimator.feature_names_in_ = np.array(model["columns"]["names"], dtype=object)
     estimator.metrics_, estimator.warnings_ = model["metrics"], model["warnings"]
     estimator.provenance_, estimator.plan_ = model["provenance"], model["plan"]
+    estimator.suspects_ = [_suspect(one) for one in model.get("suspects", [])]  # older folders have none
     estimator.history_, estimator.taken_ = contents.history, 0
     estimator.interrupted_ = bool(model["provenance"].get("interrupted", False))
     if isinstance(estimator.answer_, LabelCodec):
         classes = estimator.answer_.classes
         estimator.classes_ = classes[0] if len(classes) == 1 else classes
     return estimator
+
+
+def _suspect(told: Mapping[str, Any]) -> dict[str, Any]:
+    """What model.json says of a label that is likely wrong, each value of its kind."""
+    chances = {name: float(told[name]) for name in ("chance_of_label", "chance_instead")}
+    return {"row": int(told["row"]), "label": told["label"], "instead": told["instead"], **chances}
 
 
 def _learner(estimator: Any, weights: dict[str, Tensor]) -> Any:
@@ -346,6 +359,7 @@ def card(estimator: Any) -> str:
         f"- family: {_settings(estimator.family_)}",
         f"- recipe: {recipe}",
         f"- bits: {_promise(estimator)}",
+        *_doubt(estimator),
         "",
         "## Use",
         "",
@@ -359,6 +373,16 @@ def card(estimator: Any) -> str:
         ["", "## Warnings about the data", "", *[f"- {w}" for w in estimator.warnings_]] if estimator.warnings_ else []
     )
     return "\n".join(head + body) + "\n"
+
+
+def _doubt(estimator: Any) -> list[str]:
+    """By how many held-out rows sets and intervals are drawn."""
+    trust = estimator._trust()
+    if trust is None:
+        return []
+    rows = ", ".join(f"{len(column):,}" for column in trust.scores.columns)
+    kind = "sets of labels" if isinstance(estimator.answer_, LabelCodec) else "intervals"
+    return [f"- {kind}: conformal, by the scores of {rows} rows that were not trained on"]
 
 
 def _cell(text: str) -> str:

@@ -22,7 +22,7 @@ from decet.data.prose import Prose, ProseCodec
 from decet.data.streams import Lanes, Windows
 from decet.errors import BadInput, check_range
 from decet.estimators.base import Estimator
-from decet.estimators.fitting import Call, loaded, ready
+from decet.estimators.calls import Call, loaded, ready
 from decet.estimators.reading import DataWarning, Given, TextReader, check_there
 from decet.nn.vocabulary import CHUNK
 from decet.settings import joined

@@ -64,7 +64,7 @@ def surest_mistakes(target: Array, probabilities: Array, decided: Array, classes
 
 
 def png(pixels: Array) -> str:
-    """A picture uint8 (H, W, C) as a data address, small ones enlarged."""
+    """A picture uint8 (H, W, C) as a data address, small ones enlarged, large ones made smaller."""
     from PIL import Image
 
     picture = Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels)

@@ -5,23 +5,24 @@ Templates stand in `templates/` and only lay out; everything a user's data may c
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+import warnings
+from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
+from sklearn.base import clone
 
-from decet.contracts import LabelSpec
+from decet.data import datasets
 from decet.data.documents import Documents
-from decet.data.images import Images
-from decet.data.texts import Texts
 from decet.errors import BadInput
-from decet.estimators.base import bulk_of
-from decet.pages.drawing import Cloud, cloud, curves, scale
-from decet.pages.evidence import Ask, evidence_in, telling_words
-from decet.pages.mistakes import Mistake, confusion, png, surest_mistakes
+from decet.estimators.asking import bulk_of
+from decet.estimators.fingerprints import checksum, copies, tensors_of
+from decet.estimators.reading import DataWarning, Given
+from decet.pages.drawing import curves, scale
+from decet.pages.evidence import Ask
+from decet.pages.looks import looks_of, suspects_of
 from decet.pages.rendering import environment
 from decet.pages.words import word_looks, words_page
 from decet.pages.writing import writing_looks, writing_page
@@ -34,28 +35,25 @@ from decet.tasks.language import Language
 from decet.training.checkpoint import write_whole
 
 Array = NDArray[Any]
-MOST_CLASSES = 8  # of which texts and telling words are shown
-WRONG_TEXTS = 4
-LONGEST = 700  # characters of a text that are shown
+AGAIN = 5.0  # seconds that the best of a comparison may be asked anew, for what is behind its answers
 BELOW = 1.0  # spreads of the rest by which the floor may stretch the scale
 
 
-@dataclass(frozen=True)
-class Shown:
-    """A text with its words' evidence: (piece, weight, strength 0 to 1) each; what it is, and what was answered."""
-
-    pieces: list[tuple[str, float, float]]
-    truth: str
-    answer: str
-    chance: float
-    cut: bool
-
-
-def report(model: Any, X: Any = None, y: Any = None, *, out: str | Path = "report.html", command: str = "") -> Path:
+def report(
+    model: Any,
+    X: Any = None,
+    y: Any = None,
+    *,
+    train: Any = None,
+    out: str | Path = "report.html",
+    command: str = "",
+) -> Path:
     """Write one HTML page about a fitted model, and give its path.
 
     model: an estimator or a model folder. X, y: rows whose answers are known, as `evaluate` takes them: then the page
     has figures with intervals, mistakes, and for texts what the model goes by; without them what training found.
+    train: what it was fitted on, a path, a public set or (X, y): then rows whose labels are likely wrong are shown, and
+        rows of X that it was trained on are counted. Where it has changed since, a warning says so.
     Of a WordEmbedder X is "word-tests", a file of such, or texts whose keywords are shown; of a TextGenerator texts.
     out: where the page goes. command: how it was asked for.
     """
@@ -67,8 +65,9 @@ def report(model: Any, X: Any = None, y: Any = None, *, out: str | Path = "repor
     path = Path(out)
     if path.is_dir():
         path = path / "report.html"
-    page = PAGES.get(model.question, model_page)
-    write_whole(path, page(model, X, y, command).encode("utf-8", "backslashreplace"), "the report ")
+    page = PAGES.get(model.question)
+    text = model_page(model, X, y, command, train) if page is None else page(model, X, y, command)
+    write_whole(path, text.encode("utf-8", "backslashreplace"), "the report ")
     return path
 
 
@@ -92,28 +91,32 @@ def comparison_page(found: Comparison) -> str:
             curves=[(r.name, curves(r.history)) for r in found.results if r.history],
             best=best,
             looks=None if best is None else _looks_of_best(found, best),
+            suspects=[] if best is None or found.judged is None else suspects_of(found.model, found.judged.train.rows),
             classes=_shares(found.facts.get("classes", {})),
         )
     )
 
 
-def model_page(model: Any, X: Any, y: Any, command: str = "") -> str:
+def model_page(model: Any, X: Any, y: Any, command: str = "", train: Any = None) -> str:
     """The page of one model."""
     told = model.provenance_
-    looks, metrics, score, on = None, model.metrics_, None, told["validation"]
+    looks, metrics, score, on, alike = None, model.metrics_, None, told["validation"], 0
+    trained = None if train is None else trained_rows(model, train)
     seen = isinstance(X, (str, Path)) and str(X) == told["data"] and not Path(X).is_dir()
     if X is not None:
         given = model._given(X, y, reset=False)
         if given.answers is None:
             raise BadInput("report needs answers to look at rows: a table with the target column, or y.")
-        answers = model._numbers_of(model._answers(given.rows, bulk_of(model.codec_.spec)))
+        found = model._found(given.rows, bulk_of(model.codec_.spec), behind=True)
+        answers = model._numbers_of(found.answers.numpy())
         target = target_of(model.answer_, given.answers)
         asked, spec = model._asked(), model.answer_.spec
         metrics = asked.metrics(answers, target, spec)
         items = asked.items(answers, target, spec)
         score = interval(float(asked.of_items(items.sum(0))), resampled([items], asked.of_items, model.seed)[0])
         on = f"{len(target):,} rows of {given.source or 'the data given'}"
-        looks = _looks(model, given.rows, target, answers, lambda texts: model.predict_proba(list(texts)))
+        looks = looks_of(model, given.rows, target, answers, lambda texts: model.predict_proba(list(texts)), found)
+        alike = 0 if trained is None else copies(model.codec_, trained.rows, given.rows)
     return (
         environment()
         .get_template("model.html")
@@ -128,6 +131,8 @@ def model_page(model: Any, X: Any, y: Any, command: str = "") -> str:
             looks=looks,
             curves=curves(model.history_),
             seen=seen,
+            alike=alike,
+            suspects=suspects_of(model, None if trained is None else trained.rows),
             columns=model.codec_.description()[:60],
             settings={part: _said(getattr(model, f"{part}_")) for part in ("family", "recipe")},
             versions=versions(),
@@ -165,75 +170,32 @@ def _looks_of_best(found: Comparison, best: Result) -> dict[str, Any] | None:
     rows, answers = judged.test.rows, judged.answers[best.name]
     if found.model.question in LOOKS:
         return LOOKS[found.model.question](found.model, rows, answers)
-    return _looks(found.model, rows, judged.target, answers, lambda texts: contender.answers(Documents(texts)))
+    model, behind = found.model, None
+    if model._trust() is not None and len(answers) < AGAIN * best.rate:
+        behind = model._found(rows, bulk_of(model.codec_.spec), behind=True)
+    ask: Ask = lambda texts: contender.answers(Documents(texts))  # noqa: E731
+    return looks_of(model, rows, judged.target, answers, ask, behind)
 
 
-def _looks(model: Any, rows: Any, target: Array, answers: Array, ask: Ask) -> dict[str, Any]:
-    """What there is to see in the answers to known rows: of labels the confusion, of numbers a cloud of points."""
-    spec = model.answer_.spec
-    if not isinstance(spec, LabelSpec):
-        return {"clouds": _clouds(model, target, answers)}
-    if len(spec.classes) > 1 or not spec.exclusive:
-        return {}
-    ids = target.argmax(1) if target.dtype.kind == "f" else target[:, 0]
-    decided = model._asked().decide(answers, spec)[:, 0]
-    classes = model.answer_.classes[0].tolist()
-    wrong = surest_mistakes(ids, answers, decided, classes)
-    found: dict[str, Any] = {"confusion": confusion(ids, decided, classes), "mistakes": wrong, "rows": len(ids)}
-    if model.kind is Images:
-        found["pictures"] = [(mistake, _picture(rows, mistake)) for mistake in wrong]
-    if model.kind is Texts:
-        found |= _texts(model, rows, ids, decided, answers, wrong, ask)
-    return found
-
-
-def _clouds(model: Any, target: Array, answers: Array) -> list[tuple[str, Cloud]]:
-    names = model.target_names_ or model.answer_.names
-    return [(name, cloud(target[:, j], answers[:, j])) for j, name in enumerate(names)]
-
-
-def _picture(rows: Any, mistake: Mistake) -> str:
-    pixels = np.asarray(rows[mistake.row])
-    return png(pixels if pixels.ndim == 3 else pixels[len(pixels) // 2])  # of a clip the middle frame
-
-
-def _texts(
-    model: Any, rows: Documents, ids: Array, decided: Array, answers: Array, wrong: Sequence[Mistake], ask: Ask
-) -> dict[str, Any]:
-    """Texts with their words' evidence, and the most telling words of each class."""
-    settings = model.inputs if model.inputs is not None else Texts()
-    classes = [str(name) for name in model.answer_.classes[0].tolist()]
-    chance, texts = answers[np.arange(len(decided)), decided], rows.texts
-    right = []
-    for column in range(min(len(classes), MOST_CLASSES)):
-        own = np.flatnonzero((ids == column) & (decided == column))
-        if len(own):
-            right.append(int(own[np.argsort(-chance[own], kind="stable")[0]]))
-
-    def shown(row: int) -> Shown:
-        pieces, cut = _cut(evidence_in(ask, settings, texts[row]))
-        most = max((abs(weight) for _, weight in pieces), default=0.0) or 1.0
-        truth = classes[ids[row]] if ids[row] >= 0 else "not known"
-        strong = [(piece, weight, abs(weight) / most) for piece, weight in pieces]
-        return Shown(strong, truth, classes[decided[row]], float(chance[row]), cut)
-
-    telling = telling_words(ask, settings, texts, answers) if len(classes) <= MOST_CLASSES else []
-    return {
-        "right": [shown(row) for row in right],
-        "wrong": [shown(mistake.row) for mistake in wrong[:WRONG_TEXTS]],
-        "telling": [(name, words) for name, words in zip(classes, telling, strict=False) if words],
-    }
-
-
-def _cut(pieces: list[tuple[str, float]]) -> tuple[list[tuple[str, float]], bool]:
-    """The begin of a text that is shown, and whether there is more of it."""
-    kept, room = list[tuple[str, float]](), LONGEST
-    for piece, weight in pieces:
-        if len(piece) > room:
-            return [*kept, (piece[:room], weight)], True
-        kept.append((piece, weight))
-        room -= len(piece)
-    return kept, False
+def trained_rows(model: Any, train: Any) -> Given | None:
+    """The rows that a model was fitted on, read as `fit` reads them; None, and a warning, where they are others now."""
+    X, y = train if isinstance(train, tuple) else (train, None)
+    again, names = clone(model), list(model.target_names_)
+    public = isinstance(X, str) and datasets.means_set(X)
+    if y is None and names and (not public or names != [datasets.load(X).target]):
+        y = names if len(names) > 1 else names[0]
+    try:
+        given: Given = again._given(X, y, reset=True)
+        same = model.provenance_["fingerprint"] == checksum(
+            [*tensors_of(model.codec_.encode(given.rows)), model.answer_.encode(given.answers)]
+        )
+        reason = "it has changed since"
+    except BadInput as error:
+        same, reason = False, str(error).rstrip(".")
+    if same:
+        return given
+    warnings.warn(f"what the model was trained on cannot be looked at again: {reason}.", DataWarning, stacklevel=3)
+    return None
 
 
 PAGES: dict[type, Callable[..., str]] = {  # of questions that no row of answers is held against

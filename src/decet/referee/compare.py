@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import time
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -26,18 +26,22 @@ from decet import artifact
 from decet.errors import BadInput, DecetError, Unsupported, check_range, listed, suggest
 from decet.estimators.base import Estimator
 from decet.estimators.catalog import FAMILIES
+from decet.estimators.fingerprints import copies
 from decet.estimators.folders import COMPARISON, check_free_to_compare
 from decet.estimators.reading import DataWarning
+from decet.estimators.saved import verify
 from decet.referee.comparison import Comparison, Judged
 from decet.referee.contenders import Contender, Network, Terms, latency, peak_memory
+from decet.referee.halving import gain_of
 from decet.referee.intervals import interval, resampled
 from decet.referee.language import language_ground
-from decet.referee.rows import Ground, row_ground
+from decet.referee.rows import OFFICIAL, Ground, row_ground
 from decet.referee.verdict import FAMILY, FLOOR, Result, duration_of, ranked, verdict
 from decet.referee.words import word_ground
 from decet.tasks.embed import Embed
 from decet.tasks.language import Language
 from decet.training.checkpoint import read_tree, write_tree
+from decet.training.energy import Energy
 from decet.training.progress import Part, Quiet, Show
 
 Array = NDArray[Any]
@@ -248,11 +252,12 @@ class _Match:
         try:
             with peak_memory() as memory, warnings.catch_warnings(record=True) as said:
                 warnings.simplefilter("always")
-                started = time.monotonic()
+                started, energy = time.monotonic(), Energy()
                 contender.fit(self.ground.train, terms)
                 seconds = time.monotonic() - started
             result = self._asked_of(contender)
-        except (DecetError, ValueError, ArithmeticError, MemoryError) as error:
+            result.joules = _joules(contender, energy)
+        except (DecetError, ValueError, ArithmeticError, MemoryError, RuntimeError) as error:
             self.results[contender.name] = Result(contender.name, contender.kind, error=_reason(error))
             show.say(f"{contender.name} could not be fitted: {_reason(error)}")
             return
@@ -306,6 +311,12 @@ class _Match:
             result.score = interval(float(value), own)
             result.behind = interval(float(values[best] - value), scores[best] - own)
         found = self._comparison()
+        found.warnings += _shared(self.done.values(), ground)
+        left = None if self.call.budget is None else self._left() / 2
+        gain = None
+        if not self.interrupted:
+            gain = gain_of(ground, self.results, self.answers, self.asked, int(found.seed), left)
+        found.facts["gain"] = None if gain is None else asdict(gain)
         found.verdict = verdict(
             found.results,
             found.metric,
@@ -313,14 +324,27 @@ class _Match:
             items=ground.items,
             timed=self.call.budget is not None,
             interrupted=self.interrupted,
+            gain=gain,
         )
+        self._verify(found)
         for sentence in found.warnings:
             warnings.warn(sentence, DataWarning, stacklevel=4)
+        found.seconds = round(time.monotonic() - self.call.started, 2)
         if self.call.out is not None:
             found.write(self.call.out)
             if not self.interrupted:
                 (self.call.out / ANSWERS).unlink(missing_ok=True)
         return found
+
+    def _verify(self, found: Comparison) -> None:
+        """Look at the saved winner as anybody would: hashes, and golden rows replayed."""
+        best = found.best_family
+        if best is None or best.folder is None or self.call.out is None:
+            return
+        checked = verify(self.call.out / best.folder)
+        found.facts["verified"] = bool(checked)
+        if not checked:
+            found.warnings.append(f"the saved model of {best.name} does not verify: {checked}")
 
     def _comparison(self) -> Comparison:
         networks = [c for c in self.done.values() if isinstance(c, Network)]
@@ -339,7 +363,7 @@ class _Match:
             seconds=round(time.monotonic() - self.call.started, 2),
             command=self.call.command,
             identity=self.identity,
-            judged=Judged(self.ground.test, self.ground.target, self.answers, self.done),
+            judged=Judged(self.ground.train, self.ground.test, self.ground.target, self.answers, self.done),
         )
 
     # ------------------------------------------------------------------------------------------------- resuming
@@ -388,6 +412,22 @@ class _Match:
                 if result.folder is not None:
                     self.done[result.name] = self.ground.network.loaded(result.name, folder / result.folder)
         return None
+
+
+def _shared(contenders: Iterable[Contender], ground: Ground) -> list[str]:
+    """Say how many rows of an official test are copies of rows to train; others were set aside without their copies."""
+    codec = next((c.estimator.codec_ for c in contenders if type(c) is Network), None)
+    if codec is None or ground.how != OFFICIAL:
+        return []
+    count = copies(codec, ground.train.rows, ground.test.rows)
+    word = "row is a copy" if count == 1 else "rows are copies"
+    return [f"{count:,} test {word} of rows to train: the figures are a little too good."] if count else []
+
+
+def _joules(contender: Contender, energy: Energy) -> float | None:
+    """What a fit cost; a family looks at the counter once an epoch, so it knows when it ran over."""
+    told = getattr(getattr(contender, "estimator", None), "provenance_", None)
+    return energy.spent() if told is None else told.get("joules")
 
 
 def _reason(error: BaseException) -> str:

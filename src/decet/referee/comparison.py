@@ -29,8 +29,9 @@ UNSAVED = ("judged",)  # fields that only the process that compared has
 
 @dataclass
 class Judged:
-    """What the page looks at beside the figures: test rows, true answers, everybody's answers, and who gave them."""
+    """What the page looks at beside the figures: rows, true answers, everybody's answers, and who gave them."""
 
+    train: Given
     test: Given
     target: Any
     answers: dict[str, Any]

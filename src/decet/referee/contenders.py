@@ -23,7 +23,7 @@ from decet.data.images import Images
 from decet.data.tables import Tables
 from decet.data.targets import LabelCodec
 from decet.data.texts import Texts
-from decet.estimators.base import bulk_of
+from decet.estimators.asking import bulk_of
 from decet.estimators.reading import DataWarning, Given
 from decet.estimators.saved import load, to_files
 from decet.referee.verdict import BASELINE, FAMILY, FLOOR
@@ -133,6 +133,10 @@ class Baseline:
         self.name, self.kind, self.model, self.encode, self.answer = name, kind, model, encode, answer
         self.models: list[Any] = []
         self.rows = 0
+
+    def again(self) -> Baseline:
+        """The same, not fitted."""
+        return Baseline(self.name, self.kind, self.model, self.encode, self.answer)
 
     def fit(self, given: Given, terms: Terms) -> None:
         X, target = self.encode(given.rows), self._target(given.answers)

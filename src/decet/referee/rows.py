@@ -26,6 +26,7 @@ from decet.estimators.reading import Given
 from decet.referee.contenders import Contender, Network, answers_taken, baselines, taken
 
 Array = NDArray[Any]
+OFFICIAL = "the official test part"  # how test rows were chosen
 FEWEST = 20  # rows below which none can be set aside
 
 
@@ -77,7 +78,7 @@ def row_ground(template: Any, X: Any, y: Any, *, groups: Any, order: Any, test: 
     asked.check(whole.spec)
     groups, order = _column(given, groups), _column(given, order)
     if official is not None:
-        train, judged, how = given, official, "the official test part"
+        train, judged, how = given, official, OFFICIAL
     else:
         train, judged, how, groups, order = _split(template, given, whole, groups, order, test)
     answer = fit_answer(asked, train.answers)
@@ -103,7 +104,7 @@ def _split(
     count = given.rows.shape[0]
     if count < FEWEST:
         raise BadInput(f"compare needs at least {FEWEST} rows, to set some aside for the test. Received: {count}.")
-    labels = _labels(whole, given.answers)
+    labels = labels_of(whole, given.answers)
     copies = _copies(template, given) if groups is None and order is None else None
     together = copies if groups is None else groups
     parts = split(
@@ -154,7 +155,7 @@ def target_of(answer: Any, answers: Any) -> Array:
     return np.asarray(answer.decode(target), np.float64).reshape(len(target), -1)
 
 
-def _labels(answer: Any, answers: Any) -> Array | None:
+def labels_of(answer: Any, answers: Any) -> Array | None:
     """Class ids to spread evenly: those of a single column of labels."""
     if not isinstance(answer.spec, LabelSpec):
         return None
@@ -177,7 +178,7 @@ def _with_every_class(train: Array, test: Array, labels: Array | None, groups: A
 
 def _counted(answer: Any, answers: Any) -> dict[str, int]:
     """Rows of each class, where there is one column of them."""
-    labels = _labels(answer, answers)
+    labels = labels_of(answer, answers)
     if labels is None:
         return {}
     counts = np.bincount(labels, minlength=answer.spec.classes[0])

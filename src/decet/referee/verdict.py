@@ -25,7 +25,8 @@ class Result:
 
     kind: "family", "baseline" (no network), or "floor" (does not look at the row).
     score: the scored metric on the test rows with its interval; behind: the best's score minus this one's, paired.
-    metrics: all of the task on the test rows. rows: trained on. seconds: of its fit.
+    metrics: all of the task on the test rows. rows: trained on. seconds: of its fit. joules: of the
+        processor, where the machine tells.
     latency: milliseconds for one row asked alone. rate: rows a second, asked many at a time.
     megabytes: of the model folder, or of what a baseline has learned. memory: MB above the start of its fit, at most.
     settings: by name. history: an epoch each. folder: of the saved model, below the comparison's.
@@ -39,6 +40,7 @@ class Result:
     metrics: dict[str, float | None] = field(default_factory=dict)
     rows: int = 0
     seconds: float = 0.0
+    joules: float | None = None
     latency: float = 0.0
     rate: float = 0.0
     megabytes: float = 0.0
@@ -75,11 +77,12 @@ def verdict(
     items: str = "test rows",
     timed: bool = False,
     interrupted: bool = False,
+    gain: Any = None,
 ) -> str:
-    """One to four sentences.
+    """One to five sentences.
 
     metric: of the scores; test: on how many items they were measured; items: what these are; timed: whether a budget
-    ended the training.
+    ended the training. gain: what half of the rows and all of them teach (`decet.referee.halving.Gain`).
     """
     known = [r for r in ranked(results) if r.is_defined and r.kind != FLOOR]
     failed = [r.name for r in results if r.error is not None]
@@ -95,6 +98,11 @@ def verdict(
         worse = "Every family so far is worse." if interrupted else worse
         floor = next((r for r in results if r.kind == FLOOR), None)
         parts += _judged(known, floor, metric, (test, items), worse)
+        if gain is not None and gain.is_sure:
+            parts.append(
+                f"More data would help: from half of the rows to all of them {gain.name} gained {gain.value:.3f} "
+                f"({gain.low:.3f} to {gain.high:.3f})."
+            )
     if failed:
         parts.append(f"{_and(failed)} could not be fitted.")
     return " ".join(part[:1].upper() + part[1:] for part in parts)

@@ -3,8 +3,9 @@
     loss = - sum_k q_k log softmax(z)_k,   q = (1 - s) onehot(y) + s / K        (label smoothing s, 1512.00567)
 
 weighted by row and averaged over members and the columns that are not gaps. The answer is the mean of the members'
-probabilities, sharpened or softened by one temperature fitted on calibration rows (Guo et al., 1706.04599).
-Soft targets (B, K) are legal wherever labels are.
+probabilities, sharpened or softened by one temperature fitted on calibration rows (Guo et al., 1706.04599); beside it
+stands the set of labels that holds the true one as often as asked (`decet.tasks.conformal`). Soft targets (B, K) are
+legal wherever labels are.
 
 Metrics: accuracy, balanced_accuracy, macro_f1, auc in [0, 1], higher is better; log_loss and brier from 0, and
 calibration_error in [0, 1] (15 equal-mass bins, Naeini et al., AAAI 2015), lower is better. With several columns each
@@ -27,8 +28,11 @@ from torch import Tensor
 from decet.contracts import Batch, Body, LabelSpec, Learner, Loss
 from decet.errors import BadInput, check_range
 from decet.nn.members import head_of
+from decet.tasks.conformal import Examined
+from decet.tasks.dynamics import Margins
 
 Array = NDArray[Any]
+TINY = 1e-12  # of a probability
 
 
 @dataclass(frozen=True)
@@ -38,11 +42,13 @@ class Classify:
     label_smoothing: share of each target spread over all classes, 0 to 0.9; None = not said, 0 where nobody says.
     class_weight: None, "balanced" (rare classes count as much as common ones), or a dict label -> weight.
     threshold: probability of the second of two classes from which it is answered; None = the likelier class.
+    coverage: share of rows whose set of labels is to hold the true one, 0.01 to 0.999.
     """
 
     label_smoothing: float | None = None
     class_weight: Any = None
     threshold: float | None = None
+    coverage: float = 0.9
 
     higher: ClassVar[dict[str, bool]] = {  # metric -> whether higher is better; the first is the default
         "log_loss": False,
@@ -57,6 +63,7 @@ class Classify:
     def __post_init__(self) -> None:
         check_range("label_smoothing", self.label_smoothing, 0.0, 0.9)
         check_range("threshold", self.threshold, 0.0, 1.0)
+        check_range("coverage", self.coverage, 0.01, 0.999)
         weight = self.class_weight
         if weight is not None and weight != "balanced" and not isinstance(weight, Mapping):
             raise BadInput(f"class_weight must be None, 'balanced' or a dict of label to weight. Received: {weight!r}.")
@@ -72,7 +79,7 @@ class Classify:
     def decide(self, answers: Array, spec: LabelSpec) -> Array:
         """Probabilities (n, sum K) -> class ids (n, J)."""
         self.check(spec)
-        columns = _columns(answers, spec)
+        columns = columns_of(answers, spec)
         ids = []
         for column in columns:
             if self.threshold is not None and column.shape[1] == 2:
@@ -85,11 +92,10 @@ class Classify:
         self, answers: Array, target: Array, spec: LabelSpec, only: Collection[str] | None = None
     ) -> dict[str, float | None]:
         """Metrics of probabilities (n, sum K) against class ids (n, J), -1 = gap, or soft targets (n, K)."""
-        if np.issubdtype(target.dtype, np.floating):
-            target = target.argmax(1)[:, None]
+        target = ids_of(target)
         decided = self.decide(answers, spec)
         columns = []
-        for j, column in enumerate(_columns(answers, spec)):
+        for j, column in enumerate(columns_of(answers, spec)):
             real = target[:, j] >= 0
             if real.any():
                 columns.append((column[real].astype(np.float64), decided[real, j], target[real, j]))
@@ -101,8 +107,7 @@ class Classify:
 
     def items(self, answers: Array, target: Array, spec: LabelSpec) -> Array:
         """What each item brings to the accuracy, (n, 2 J): whether it is right, and whether its answer is known."""
-        if np.issubdtype(target.dtype, np.floating):
-            target = target.argmax(1)[:, None]
+        target = ids_of(target)
         real = target >= 0
         return np.concatenate([(self.decide(answers, spec) == target) & real, real], 1).astype(np.float64)
 
@@ -146,10 +151,24 @@ class Classifier(Learner):
         self.body, self.spec, self.smoothing = body, spec, smoothing
         self.head = head_of(body.summary_width, sum(spec.classes), members)
         self.register_buffer("temperature", torch.ones(()))
+        self.margins: Margins | None = None
+
+    def follow(self, rows: int) -> None:
+        """Note from now on how each of so many training rows is learned (of one column of labels)."""
+        self.margins = Margins(rows)
+
+    def state(self) -> dict[str, Any]:
+        return {} if self.margins is None else {"margins": self.margins.state()}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        if self.margins is not None:
+            self.margins.restore(state["margins"])
 
     def loss(self, batch: Batch, phase: str) -> Loss:
         features = self.body(batch.inputs)
         logits = self.head(features.pooled(batch.index))  # (B, M, sum K)
+        if self.margins is not None and batch.rows is not None and not batch.target.is_floating_point():
+            self.margins.note(logits.detach(), batch.target[:, 0], batch.rows)
         total = self._cross_entropy(logits, batch.target, batch.weight)
         parts = {name: value for name, value in features.extras.items() if name.startswith("loss:")}
         for value in parts.values():
@@ -191,18 +210,44 @@ class Classifier(Learner):
     @torch.no_grad()
     def logits(self, inputs: tuple[Any, ...]) -> Tensor:
         """What the answer is made of, (B, M, sum K), without gradients."""
-        return self.head(self.body(inputs).pooled()).float()
+        return self._logits_of(self._pooled(inputs))
+
+    @torch.no_grad()
+    def examine(self, inputs: tuple[Any, ...], glance: bool = False) -> Examined:
+        """The answers of `predict` (of `glance`), and what the head reads, the mean of the members."""
+        pooled = self._pooled(inputs)
+        logits = self._logits_of(pooled)
+        answers = self._probabilities(logits if glance else self._seen(logits, inputs))
+        return Examined(answers, features=pooled.float().mean(1))
+
+    def _pooled(self, inputs: tuple[Any, ...]) -> Tensor:
+        features: Tensor = self.body(inputs).pooled()
+        return features
+
+    def _logits_of(self, pooled: Tensor) -> Tensor:
+        logits: Tensor = self.head(pooled).float()
+        return logits
+
+    def _seen(self, logits: Tensor, inputs: tuple[Any, ...]) -> Tensor:
+        """The logits that are answered by, from those of the rows as they are."""
+        return logits
+
+    def tempered(self, answers: Array) -> Array:
+        """Answers made at temperature 1, as they are at the temperature in effect."""
+        logs = np.log(np.maximum(answers.astype(np.float64), TINY)) / float(self.temperature)
+        parts = [np.exp(part - part.max(1, keepdims=True)) for part in columns_of(logs, self.spec)]
+        return np.concatenate([part / part.sum(1, keepdims=True) for part in parts], 1)
 
     def calibrate(self, answers: Array, target: Array) -> float:
         """Set the temperature that gives held-out answers (made at temperature 1) the least log loss."""
         columns = []
         if np.issubdtype(target.dtype, np.floating):
-            columns.append((np.log(np.maximum(answers, 1e-12)), target))
+            columns.append((np.log(np.maximum(answers, TINY)), target))
         else:
-            for j, column in enumerate(_columns(answers, self.spec)):
+            for j, column in enumerate(columns_of(answers, self.spec)):
                 real = target[:, j] >= 0
                 shares = np.eye(column.shape[1])[target[real, j]]
-                columns.append((np.log(np.maximum(column[real], 1e-12)), shares))
+                columns.append((np.log(np.maximum(column[real], TINY)), shares))
         self.temperature.fill_(_best_temperature(columns))
         return float(self.temperature)
 
@@ -227,8 +272,14 @@ def _best_temperature(columns: list[tuple[Array, Array]]) -> float:
     return math.exp(found.x) if loss(found.x) < loss(0.0) else 1.0
 
 
-def _columns(answers: Array, spec: LabelSpec) -> list[Array]:
+def columns_of(answers: Array, spec: LabelSpec) -> list[Array]:
+    """Answers (n, sum K), column by column (n, K)."""
     return np.split(answers, np.cumsum(spec.classes)[:-1], axis=1)
+
+
+def ids_of(target: Array) -> Array:
+    """Class ids (n, J), of soft targets (n, K) the likeliest class."""
+    return target.argmax(1)[:, None] if np.issubdtype(target.dtype, np.floating) else target
 
 
 def accuracy(probabilities: Array, decided: Array, target: Array) -> float:

@@ -28,6 +28,7 @@ class ClassifyPictures(Classify):
     label_smoothing: share of each target spread over all classes, 0 to 0.9; None = not said, the cell decides.
     class_weight: None, "balanced" (rare classes count as much as common ones), or a dict label -> weight.
     threshold: probability of the second of two classes from which it is answered; None = the likelier class.
+    coverage: share of pictures whose set of labels is to hold the true one, 0.01 to 0.999.
     views: what answers are averaged over: "plain" (the picture), "mirror" (and its mirror image), "shift" (both, and
         both moved by one pixel two ways: six views); None = not said, the cell decides.
     """
@@ -53,16 +54,20 @@ class PictureClassifier(Classifier):
         return self._probabilities(super().logits(inputs))  # of the picture alone: views multiply the work
 
     def logits(self, inputs: tuple[Any, ...]) -> Tensor:
-        pixels, *rest = inputs
-        own = self._mirrored(pixels, rest)
-        if self.views != "shift":
-            return own
-        return 0.5 * own + 0.25 * sum(self._mirrored(moved(pixels, way), rest) for way in (-1, 1))
+        return self._seen(super().logits(inputs), inputs)
 
-    def _mirrored(self, pixels: Tensor, rest: list[Any]) -> Tensor:
-        logits = super().logits((pixels, *rest))
+    def _seen(self, logits: Tensor, inputs: tuple[Any, ...]) -> Tensor:
+        pixels, *rest = inputs
         if self.views == "plain":
             return logits
+        own = self._mirrored(logits, pixels, rest)
+        if self.views != "shift":
+            return own
+        plain, ways = super().logits, [moved(pixels, way) for way in (-1, 1)]
+        return 0.5 * own + 0.25 * sum(self._mirrored(plain((way, *rest)), way, rest) for way in ways)
+
+    def _mirrored(self, logits: Tensor, pixels: Tensor, rest: list[Any]) -> Tensor:
+        """The mean of these logits and those of the mirror images."""
         return 0.5 * (logits + super().logits((pixels.flip(-1), *rest)))
 
 

@@ -2,7 +2,8 @@
 
     loss = mean over rows, members and known numbers of (z - y)^2, |z - y|, or Huber's (delta 1),
 
-y standardised. The answer is the mean of the members' answers, in the user's units.
+y standardised. The answer is the mean of the members' answers, in the user's units; beside it stands the interval that
+holds the true number as often as asked (`decet.tasks.conformal`).
 
 Metrics: rmse and mae in the target's units, lower is better; r2 up to 1, higher is better. With several numbers each
 is the mean over columns; undefined ones (r2 of a constant) are None.
@@ -21,8 +22,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from decet.contracts import Batch, Body, Learner, Loss, NumberSpec
-from decet.errors import check_choice
+from decet.errors import check_choice, check_range
 from decet.nn.members import head_of
+from decet.tasks.conformal import Examined
 
 Array = NDArray[Any]
 LOSSES = ("squared", "absolute", "huber")
@@ -33,14 +35,17 @@ class Regress:
     """The question "how much?".
 
     loss: "squared" (aims at the mean), "absolute" (at the median), or "huber" (between, steady against outliers).
+    coverage: share of rows whose interval is to hold the true number, 0.01 to 0.999.
     """
 
     loss: str = "squared"
+    coverage: float = 0.9
 
     higher: ClassVar[dict[str, bool]] = {"rmse": False, "mae": False, "r2": True}
 
     def __post_init__(self) -> None:
         check_choice("loss", self.loss, LOSSES)
+        check_range("coverage", self.coverage, 0.01, 0.999)
 
     def check(self, spec: NumberSpec) -> None:
         """Every loss fits every number."""
@@ -120,6 +125,14 @@ class Regressor(Learner):
     @torch.no_grad()
     def predict(self, inputs: tuple[Any, ...]) -> Tensor:
         return self.head(self.body(inputs).pooled()).float().mean(1)
+
+    @torch.no_grad()
+    def examine(self, inputs: tuple[Any, ...], glance: bool = False) -> Examined:
+        """The answers of `predict`, what the head reads, the mean of the members, and how far these disagree."""
+        pooled = self.body(inputs).pooled()
+        answers = self.head(pooled).float()  # (B, M, J)
+        spread = answers.std(1, correction=0) if answers.shape[1] > 1 else None
+        return Examined(answers.mean(1), spread, pooled.float().mean(1))
 
 
 def rmse(answer: Array, truth: Array) -> float:
