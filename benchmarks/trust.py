@@ -188,7 +188,7 @@ def _strangers(data: str, X: Any, rng: Any) -> dict[str, Any]:
     if data in ("mnist", "digits"):
         pictures = np.asarray(X[:500]) if data == "mnist" else np.asarray(X)[:500]
         pictures = pictures[..., 0] if pictures.ndim == 4 else pictures
-        most = pictures.max()
+        most = int(pictures.max())
         return {
             "noise": rng.integers(0, most + 1, pictures.shape).astype(pictures.dtype),
             "inverted": most - pictures,

@@ -12,7 +12,7 @@ from decet.cli import main
 def test_the_tour_writes_its_page(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["tour", "--families", "DNN", "--out", str(tmp_path / "t")]) == 0
     said = capsys.readouterr()
-    assert said.out.startswith('DNN: TableRegressor(DNN()).fit("diabetes")')
+    assert said.out.startswith("DNN: TableRegressor(DNN()).fit(patients, course)")
     assert (tmp_path / "t" / "tour.html").exists()
     assert "the page is" in said.err
 

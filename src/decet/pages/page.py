@@ -117,6 +117,8 @@ def model_page(model: Any, X: Any, y: Any, command: str = "", train: Any = None)
         on = f"{len(target):,} rows of {given.source or 'the data given'}"
         looks = looks_of(model, given.rows, target, answers, lambda texts: model.predict_proba(list(texts)), found)
         alike = 0 if trained is None else copies(model.codec_, trained.rows, given.rows)
+        if alike and not seen:  # of the same file or set it is plain
+            warnings.warn(told_copies(alike), DataWarning, stacklevel=3)
     return (
         environment()
         .get_template("model.html")
@@ -131,7 +133,7 @@ def model_page(model: Any, X: Any, y: Any, command: str = "", train: Any = None)
             looks=looks,
             curves=curves(model.history_),
             seen=seen,
-            alike=alike,
+            alike=told_copies(alike) if alike else "",
             suspects=suspects_of(model, None if trained is None else trained.rows),
             columns=model.codec_.description()[:60],
             settings={part: _said(getattr(model, f"{part}_")) for part in ("family", "recipe")},
@@ -175,6 +177,12 @@ def _looks_of_best(found: Comparison, best: Result) -> dict[str, Any] | None:
         behind = model._found(rows, bulk_of(model.codec_.spec), behind=True)
     ask: Ask = lambda texts: contender.answers(Documents(texts))  # noqa: E731
     return looks_of(model, rows, judged.target, answers, ask, behind)
+
+
+def told_copies(count: int) -> str:
+    """What a page, and a warning beside it, say of rows that were trained on."""
+    word = "row is a copy" if count == 1 else "rows are copies"
+    return f"{count:,} {word} of rows that the model was trained on: these figures are better than on new rows."
 
 
 def trained_rows(model: Any, train: Any) -> Given | None:

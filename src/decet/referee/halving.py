@@ -55,11 +55,9 @@ def gain_of(
     seed: int,
     seconds: float | None = None,
 ) -> Gain | None:
-    """By the best baseline that is quick enough; None where there is none, or too few rows. seconds: it may take."""
-    if ground.train.rows.shape[0] < FEWEST:
-        return None
+    """By the best baseline of rows that is quick enough; None of no such, or too few rows. seconds: it may take."""
     chosen = _quick(ground, results, answers, seconds)
-    if chosen is None:
+    if chosen is None or ground.train.rows.shape[0] < FEWEST:
         return None
     half, again = _half(ground, asked, seed), chosen.again()
     try:
