@@ -22,6 +22,7 @@ import decet
 from decet import (
     CNN,
     DNN,
+    LSTM,
     BadInput,
     DataWarning,
     Recipe,
@@ -29,16 +30,18 @@ from decet import (
     Tables,
     TextClassifier,
     Texts,
+    Transformer,
     Unsupported,
     Word2Vec,
     WordEmbedder,
 )
-from decet.contracts import Clock
+from decet.contracts import Clock, LabelSpec, TokenSpec
 from decet.data.corpus import read_corpus
 from decet.data.vectors import read_vectors
 from decet.estimators import embedding
-from decet.estimators.embedding import Sentences
+from decet.estimators.embedding import Sentences, vectors_first
 from decet.nn.stems import TokenStem
+from decet.tasks.classify import Classify
 from decet.training import loop
 from decet.training.progress import Quiet
 
@@ -681,3 +684,41 @@ def test_long_texts_are_told_of_while_they_are_read_and_short_ones_are_not(monke
     WordEmbedder(Word2Vec(width=8), recipe=Recipe(epochs=1)).fit(texts, show=long)
     assert long.read == sorted(long.read)
     assert long.read[-1] == 400 * len(texts[0] + "\n")
+
+
+# --------------------------------------------------------------------------------- vectors that a network begins with
+
+
+LABELS = np.array(["pets", "pets", "court", "court"] * 15)
+NETWORKS = [LSTM(width=16, depth=1, embedding=16), Transformer(width=16, depth=1, heads=2)]
+
+
+def _stages(model: TextClassifier) -> list[str]:
+    return [record["stage"] for record in model.history_]
+
+
+@pytest.mark.parametrize("family", NETWORKS, ids=["LSTM", "Transformer"])
+def test_a_network_that_reads_words_begins_with_vectors_learned_from_its_texts(family: Any, tmp_path: Path) -> None:
+    made = lambda: TextClassifier(family, recipe=Recipe(epochs=1, batch=20))  # noqa: E731
+    model = made().fit(TEXTS * 3, LABELS)
+    stages = _stages(model)
+    assert stages.count("vectors") == 6 * 50  # passes over few words, of five folds and of all rows
+    assert stages[-1] == "train"
+    again = made().fit(TEXTS * 3, LABELS)
+    assert np.array_equal(model.predict_proba(TEXTS), again.predict_proba(TEXTS))
+    model.save(tmp_path / "m")
+    later = made().fit(TEXTS * 3, LABELS, start=tmp_path / "m")
+    assert later.taken_ > 0
+    assert _stages(later)[-2:] == ["fold 5 of 5", "train"]  # what is lent is not learned anew
+
+
+@pytest.mark.parametrize(("width", "members", "tables"), [(16, 1, 1), (16, 2, 2), (20, 1, 0)])
+def test_each_table_of_words_that_fills_registers_is_learned(width: int, members: int, tables: int) -> None:
+    spec = TokenSpec(12, 8)
+    body = LSTM(width=8, depth=1, embedding=width).encoder(spec, members)
+    learner = Classify().learner(body, LabelSpec((2,)), members)
+    tokens = torch.randint(2, 12, (30, 8), generator=torch.Generator().manual_seed(0))
+    stages = vectors_first(learner, (tokens,), np.arange(20), Recipe(lr=0.025))
+    stems = [module for module in learner.modules() if isinstance(module, TokenStem)]
+    assert [stage.learner.vectors for stage in stages] == [stem.tokens.weight for stem in stems][:tables]
+    assert all(float(stem.tokens.weight.std()) < 0.1 for stem in stems[:tables])  # as small as first vectors must be

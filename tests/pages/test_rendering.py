@@ -24,6 +24,11 @@ def test_what_data_hold_is_escaped() -> None:
     assert made.render(word="<b>", names=["<i>"]) == f"&lt;b&gt; 1 min 30 s &lt;i&gt; {__version__}"
 
 
+def test_control_characters_are_shown_as_pictures() -> None:
+    made = environment().from_string("{{ text }}{{ text | e }}")
+    assert made.render(text="a\0b\x1b\n\x7f\x85<") == 2 * "a\u2400b\u241b\n\u2421\ufffd&lt;"
+
+
 def test_a_name_that_is_not_there_is_no_empty_text() -> None:
     with pytest.raises(UndefinedError):
         environment().from_string("{{ nothing }}").render()

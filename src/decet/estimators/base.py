@@ -57,7 +57,7 @@ class Cell:
 
     family: type
     advise: Callable[[Any, int, float | None], Advice]
-    first: Callable[[Learner, Any, Array], Stage | None] | None = None
+    first: Callable[[Learner, Any, Array], list[Stage]] | None = None
 
 
 class Estimator(BaseEstimator):

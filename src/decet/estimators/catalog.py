@@ -13,12 +13,11 @@ from functools import partial
 from typing import Any, ClassVar
 
 from decet.contracts import ImageSpec, TableSpec, TokenSpec
-from decet.data.corpus import LITTLE
 from decet.data.images import Images
 from decet.data.texts import Texts
 from decet.estimators.answering import Classifies, Regresses
 from decet.estimators.base import Advice, Cell, Estimator
-from decet.estimators.embedding import Embeds, vectors_first
+from decet.estimators.embedding import Embeds, usual, vectors_first
 from decet.estimators.reading import PictureReader, TextReader
 from decet.estimators.writing import Writes
 from decet.families.cnn import CNN
@@ -163,16 +162,16 @@ BUCKET = 16  # batches: texts of like length stand together where padding, or th
 
 
 def _transformer_on_texts(spec: TokenSpec, rows: int, budget: float | None) -> Advice:
-    """A shallow and narrow one: texts with answers are few, and nothing was read before."""
+    """A shallow and narrow one, for texts with answers are few; its words' vectors are learned from the texts first."""
     epochs, batch = _text_length(rows)
     family = Transformer(width=128, depth=2, heads=4, dropout=0.2, word_dropout=0.2, summary="mean")
     return Advice(family, joined(Recipe(epochs=epochs, batch=batch, bucket=BUCKET, lr=1e-3), _OF_TEXTS), _SMOOTH)
 
 
 def _lstm_on_texts(spec: TokenSpec, rows: int, budget: float | None) -> Advice:
-    """One layer that reads both ways, the maximum over the text; words left out at random."""
+    """One layer that reads both ways, maximum and mean over the text, from vectors learned from the texts first."""
     epochs, batch = _text_length(rows)
-    family = LSTM(width=128, depth=1, embedding=128, dropout=0.3, word_dropout=0.2, summary="max")
+    family = LSTM(width=128, depth=1, embedding=128, dropout=0.3, word_dropout=0.2, summary="both")
     return Advice(family, joined(Recipe(epochs=epochs, batch=batch, bucket=BUCKET), _OF_TEXTS), _SMOOTH)
 
 
@@ -194,11 +193,12 @@ def _word2vec_of_texts(spec: TokenSpec, rows: int, budget: float | None) -> Advi
 
 
 def _word2vec_on_texts(spec: TokenSpec, rows: int, budget: float | None) -> Advice:
-    """As word2vec.c: five passes; more over few words (rows), of which none is left out however frequent it is."""
-    epochs = max(5, min(500, round(20_000_000 / max(rows, 1))))
-    return Advice(Word2Vec(sample=0.0 if rows < LITTLE else 1e-3), replace(_VECTORS, epochs=epochs))
+    """As word2vec.c: five passes; more over few words (rows)."""
+    epochs = max(5, min(500, round(_WORDS / max(rows, 1))))
+    return Advice(usual(rows), replace(_VECTORS, epochs=epochs))
 
 
+_WORDS = 20_000_000  # that vectors are learned from, all passes together, where a network goes on from them
 _VECTORS = Recipe(lr=0.025, schedule="one-cycle", warmup=0.0, patience=0)  # the rate falls from the first word on
 
 
@@ -372,8 +372,8 @@ class TextClassifier(Classifies):
     reader = TextReader()
     row: ClassVar[tuple[Cell, ...]] = (
         Cell(CNN, _cnn_on_texts),
-        Cell(Transformer, _transformer_on_texts),
-        Cell(LSTM, _lstm_on_texts),
+        Cell(Transformer, _transformer_on_texts, partial(vectors_first, recipe=_VECTORS, read=_WORDS)),
+        Cell(LSTM, _lstm_on_texts, partial(vectors_first, recipe=_VECTORS, read=_WORDS)),
         Cell(Word2Vec, _word2vec_of_texts, partial(vectors_first, recipe=_VECTORS)),
         Cell(ResNet, _resnet_on_texts),
         Cell(DNN, _dnn_on_texts),

@@ -14,6 +14,7 @@ from typing import Any, Self, cast
 
 import numpy as np
 import torch
+from torch import nn
 
 from decet.contracts import Batch, Clock, Learner, Source, Stage
 from decet.data.corpus import LITTLE, Corpus, read_corpus
@@ -31,7 +32,8 @@ from decet.estimators.calls import Call, loaded, ready
 from decet.estimators.given import lend
 from decet.estimators.reading import DataWarning, Given, TextReader, check_there
 from decet.families.word2vec import FALLBACK as PLAIN
-from decet.families.word2vec import Mean
+from decet.families.word2vec import LANES, Embedder, Mean, Word2Vec, embedder_of
+from decet.nn.stems import TokenStem
 from decet.settings import joined
 from decet.tasks.embed import Embed, WordVectors
 from decet.training.loop import train
@@ -259,29 +261,47 @@ class Embeds(Estimator):
         return self.family_.embedder(self.codec_.counts, self.codec_.rows())
 
 
-def vectors_first(learner: Learner, inputs: tuple[Any, ...], rows: Array, recipe: Recipe) -> Stage | None:
-    """The stage that learns a text classifier's vectors from the training texts, without their answers.
+def vectors_first(
+    learner: Learner, inputs: tuple[Any, ...], rows: Array, recipe: Recipe, read: int = READ
+) -> list[Stage]:
+    """What learns a text classifier's vectors from the training texts, without their answers, before all else.
 
-    recipe: of the vectors; without epochs as many as make up `READ` words, from 5 to 50.
+    Of Word2Vec those that it averages; of a network that reads words one by one those that it reads, by CBOW. None of
+    few words, or of vectors that do not fill the registers of the step (16, 32, ...).
+    recipe: of the vectors; without epochs as many as make up the words to read, from 5 to 50.
     """
-    body = cast(Mean, learner.body)  # of the one cell that this stands in
     tokens = inputs[0][torch.as_tensor(rows)].numpy()  # (N, T)
     known = tokens >= FIRST
     sizes = known.sum(1)
     offsets = np.concatenate([[0], np.cumsum(sizes)])
     ids = tokens[known].astype(np.int32)
     if len(ids) < 2:
-        return None
-    corpus = Corpus(ids, offsets, [], body.counts, len(ids), 0, [])
-    said = joined(recipe, Recipe(epochs=max(5, min(50, round(READ / len(ids))))))
+        return []
+    said = joined(recipe, Recipe(epochs=max(5, min(50, round(read / len(ids))))))
     recipe = joined(said, replace(FALLBACK, epochs=None))
-    return Stage(
-        body.embedder(),
-        Sentences(corpus),
-        recipe,
-        name="vectors",
-        guarded=False,
-    )
+    stages = []
+    for embedder in _embedders(learner, ids):
+        corpus = Corpus(ids, offsets, [], embedder.counts, len(ids), 0, [])
+        stages.append(Stage(embedder, Sentences(corpus), recipe, name="vectors", guarded=False))
+    return stages
+
+
+def _embedders(learner: Learner, ids: Array) -> Iterator[Embedder]:
+    """What learns the vectors of each table of words in the learner: of an ensemble each member has one."""
+    if isinstance(learner.body, Mean):
+        yield learner.body.embedder()
+        return
+    # CBOW is several times as quick, and as good to begin with; what goes on from it must end with the same bits
+    said = replace(usual(len(ids)), model="cbow", deterministic=True)
+    for stem in [module for module in learner.modules() if isinstance(module, TokenStem)]:
+        if stem.width % LANES == 0:
+            table = cast(nn.Parameter, stem.tokens.weight)
+            yield embedder_of(said, table, np.bincount(ids, minlength=len(table)))
+
+
+def usual(words: int) -> Word2Vec:
+    """Of few words none is left out, however frequent it is."""
+    return Word2Vec(sample=0.0 if words < LITTLE else 1e-3)
 
 
 def _refuse_unused(family: Any) -> None:

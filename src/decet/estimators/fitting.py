@@ -267,8 +267,7 @@ class _Fit:
 
     def _first(self, learner: Learner, inputs: Any, rows: Array) -> list[Stage]:
         """What is trained before the answers come in, on the training rows alone."""
-        stage = None if self.cell.first is None or self._lent else self.cell.first(learner, inputs, rows)
-        return [] if stage is None else [stage]
+        return [] if self.cell.first is None or self.taken else self.cell.first(learner, inputs, rows)
 
     def _left(self) -> float | None:
         """Seconds of the budget that are left."""

@@ -28,6 +28,7 @@ Weak at: word order, words of several senses (use Transformer).
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
@@ -294,6 +295,19 @@ class Mean(Body):
         learner = Embedder(self.settings, self.counts, None)
         learner.vectors = self.table
         return learner
+
+
+def embedder_of(s: Word2Vec, table: nn.Parameter, counts: Array) -> Embedder:
+    """What learns the rows of a network's table of words (V, D), D filling whole registers; counts (V,) of each.
+
+    The rows become as small as first vectors must be: a step that begins with long ones learns less.
+    """
+    width = table.shape[1]
+    learner = Embedder(joined(replace(s, width=width), FALLBACK), np.asarray(counts, np.int64), None)
+    with torch.no_grad():  # from a spread of 1 / root of width to that of uniform numbers within SPREAD / width
+        table.mul_(SPREAD / math.sqrt(3 * width))
+    learner.vectors = table
+    return learner
 
 
 def _first(rows: int, width: int) -> Tensor:

@@ -23,6 +23,9 @@ TINTS = (  # of groups, on light and on dark ground
     ("#5b4bb5", "#b3a6ff"),
 )
 
+CONTROLS = {code: 0x2400 + code for code in range(32) if chr(code) not in "\t\n\r"}  # their own pictures in Unicode
+CONTROLS |= {127: 0x2421} | dict.fromkeys(range(128, 160), 0xFFFD)
+
 
 @cache
 def environment() -> Environment:
@@ -33,12 +36,18 @@ def environment() -> Environment:
         loader=PackageLoader("decet.pages"),
         autoescape=True,
         undefined=StrictUndefined,
+        finalize=_shown,
         trim_blocks=True,
         lstrip_blocks=True,
     )
     made.filters |= {"duration": duration_of, "megabytes": size_of, "short": short, "listed": listed}
     made.globals |= {"version": __version__, "tints": TINTS}
     return made
+
+
+def _shown(value: Any) -> Any:
+    """Texts without control characters, which HTML forbids and a model of bytes may write."""
+    return value.translate(CONTROLS) if isinstance(value, str) else value
 
 
 def short(value: Any) -> str:
