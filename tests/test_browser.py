@@ -1,4 +1,4 @@
-"""Pages in a real browser: no error on the console, nothing asked of any network, nothing wider than the window."""
+"""Pages in a real browser: no error, nothing asked of a network, narrow and wide, light and dark, printed."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 from sklearn.datasets import load_diabetes, load_digits
 
 import decet
@@ -132,3 +133,27 @@ def test_a_page_fits_narrow_and_wide_windows(page: Path, tmp_path: Path, width: 
     assert found, done.stdout[:500]
     needed, there = json.loads(found[1])
     assert needed <= there
+
+
+def shown(page: Path, folder: Path, *flags: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [str(BROWSER), *QUIET, f"--user-data-dir={folder / 'user'}", "--window-size=800,600", *flags, page.as_uri()],
+        capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(("scheme", "dark"), [(0, True), (1, False)], ids=["dark", "light"])
+def test_a_page_is_as_dark_as_its_reader_wants_it(page: Path, tmp_path: Path, scheme: int, dark: bool) -> None:
+    picture = tmp_path / "shown.png"
+    shown(page, tmp_path, f"--blink-settings=preferredColorScheme={scheme}", f"--screenshot={picture}")
+    pixels = np.asarray(Image.open(picture).convert("L"))
+    ground = float(np.median(pixels))
+    assert ground < 64 if dark else ground > 192
+    assert float(np.abs(pixels - ground).max()) > 128  # what is written stands out
+
+
+def test_a_page_prints(page: Path, tmp_path: Path) -> None:
+    printed = tmp_path / "printed.pdf"
+    shown(page, tmp_path, f"--print-to-pdf={printed}")
+    assert printed.read_bytes().startswith(b"%PDF")
+    assert re.findall(rb"/Type\s*/Page\b", printed.read_bytes())

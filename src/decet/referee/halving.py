@@ -25,7 +25,7 @@ from decet.referee.rows import Ground, labels_of
 from decet.referee.verdict import BASELINE, Result
 
 Array = NDArray[Any]
-SHARE = 0.05  # of the time of all fits that this may take
+SHARE = 0.02  # of the time of all fits that this may take
 LEAST = 0.005  # of score that is worth a word
 FEWEST = 40  # rows of which half still teaches
 
