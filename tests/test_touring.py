@@ -22,6 +22,7 @@ def test_the_tour_writes_its_page(tmp_path: Path, capsys: pytest.CaptureFixture[
     [
         (["--families", "DMN"], "decet: the tour has no stop 'DMN'. Did you mean 'DNN'?"),
         (["--out", "FILE"], "is a file, not a folder. Choose another --out."),
+        (["--out", "FILE/t"], "cannot be written (Not a directory). Choose another folder."),
         (["--sede", "1"], "there is no flag --sede. Did you mean '--seed'?"),
     ],
 )
@@ -29,6 +30,6 @@ def test_what_is_wrong_is_told(
     arguments: list[str], sentence: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "file").write_text("")
-    given = [str(tmp_path / "file") if word == "FILE" else word for word in arguments]
+    given = [word.replace("FILE", str(tmp_path / "file")) for word in arguments]
     assert main(["tour", *given]) == 2
     assert sentence in capsys.readouterr().err

@@ -43,6 +43,8 @@ def compare(arguments: list[str]) -> int:
     wanted = flags.read(tokens, "compare")
     wanted.estimator.family = None
     names = [name.strip() for part in said for name in part.split(",") if name.strip()]
+    if said and not names:
+        raise BadInput("--families names none. Leave it out to compare all of the row.")
     families = [flags.family_named(type(wanted.estimator), name) for name in names] or None
     found = _compared(wanted, families, arguments)
     _tell(found, wanted)

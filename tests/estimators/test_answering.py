@@ -198,6 +198,9 @@ def test_more_coverage_than_the_held_out_rows_can_tell_is_refused(labelled) -> N
         labelled.predict_set(X, 0.998)
     with pytest.raises(BadInput, match="coverage 0.99 needs 99 rows that are not trained on, and there are 60"):
         TableClassifier(SMALL, coverage=0.99).fit(X[:60], CLASS[:60])
+    few = TableClassifier(SMALL, recipe=QUICK).fit(X[:60], CLASS[:60], validation=(X[60:65], CLASS[60:65]))
+    with pytest.raises(BadInput, match=r"coverage 0.9 needs 9 rows that are not trained on, and there are 5\."):
+        few.predict_set(X[:2])
 
 
 def test_a_number_with_few_known_rows_has_no_ends() -> None:

@@ -64,5 +64,6 @@ def test_a_comparison_has_a_folder_of_its_own(tmp_path):
     check_free_to_compare(out, resume=True, overwrite=False)
     check_free_to_compare(out, resume=False, overwrite=True)
     hold(out, "model.json")
-    with pytest.raises(BadInput, match=r"c holds a model, not a comparison\. Choose another --out\."):
-        check_free_to_compare(out, resume=False, overwrite=True)
+    for overwrite in (True, False):
+        with pytest.raises(BadInput, match=r"c holds a model, not a comparison\. Choose another --out\."):
+            check_free_to_compare(out, resume=False, overwrite=overwrite)

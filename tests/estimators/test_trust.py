@@ -69,6 +69,8 @@ def test_it_is_found_again_in_its_arrays() -> None:
         {"floor": np.empty(0, np.float32)},
         {"largest": np.ones((2, 2), np.float32)},
         {"scores.0": np.ones((2, 2), np.float32)},
+        {"distances": np.ones((1, 0), np.float32)},
+        {"largest": np.empty(0, np.float32)},
     ],
 )
 def test_arrays_that_do_not_fit_are_refused(broken) -> None:
@@ -85,6 +87,8 @@ def test_numbers_that_cannot_be_are_refused() -> None:
             Trust.restore(trust.state() | broken, NumberSpec(1), 3)
     with pytest.raises(BadInput, match="has other shapes"):
         Trust.restore(trust.state(), NumberSpec(1), 4)
+    with pytest.raises(BadInput, match="has other shapes"):
+        Trust.restore(trust.state(), NumberSpec(1), 3, plain=5)  # a view that these rows should have is missing
 
 
 def test_of_a_set_of_labels_each_has_the_threshold_of_its_own_rows() -> None:

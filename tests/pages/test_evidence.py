@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from decet import DNN, Recipe, TableClassifier, TextClassifier, Texts
+from decet import CNN, DNN, Recipe, TableClassifier, TextClassifier, Texts
 from decet.errors import BadInput, Unsupported
 from decet.pages import evidence as room
 from decet.pages.evidence import evidence, evidence_in, log_odds, telling_words, without, word_spans
@@ -110,3 +110,13 @@ def test_what_cannot_be_asked_is_told(trained: TextClassifier) -> None:
         evidence(TableClassifier(), "good")
     with pytest.raises(ValueError, match="not fitted"):
         evidence(TextClassifier(), "good")
+    with pytest.raises(BadInput, match=r"evidence looks into one text, a str\. Received: list\."):
+        evidence(trained, ["good"])
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_models_of_several_answers_are_refused() -> None:
+    texts, answers = ["good fine", "bad poor"] * 20, [["a", "b"], ["b", "a"]] * 20
+    model = TextClassifier(CNN(kernels=(1,), width=8), recipe=Recipe(epochs=1)).fit(texts, np.array(answers))
+    with pytest.raises(Unsupported, match="evidence is of one column of labels, and this model answers with several"):
+        evidence(model, "good fine")

@@ -200,7 +200,7 @@ def test_what_cannot_be_shown_is_told(iris: TableClassifier, tmp_path: Path) -> 
     with pytest.raises(BadInput, match="there is no model folder"):
         report(tmp_path / "none", out=tmp_path / "r.html")
     (tmp_path / "file").write_text("")
-    with pytest.raises(BadInput, match=r"the report .* could not be written"):
+    with pytest.raises(BadInput, match=r"the report .* cannot be written"):
         report(iris, out=tmp_path / "file" / "r.html")
 
 

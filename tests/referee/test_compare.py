@@ -243,6 +243,11 @@ def test_without_a_budget_everybody_takes_its_own_time(iris: tuple[Comparison, P
         ({"budget": 0}, "budget must be a number of at least 0.001. Received: 0."),
         ({"test": 0.95}, "test must be a number between 0.01 and 0.9. Received: 0.95."),
         ({"resume": True}, "resume and overwrite need out: the folder that holds the comparison."),
+        ({"device": "zzz"}, "device 'zzz' cannot be used here (there is no such kind). Try 'cpu', 'cuda' or 'auto'."),
+        (
+            {"coverage": 0.999},
+            "coverage 0.999 needs 999 rows that are not trained on, and there are 120. Ask for at most 0.991.",
+        ),
         ({"y": ["a"] * 150}, "y has one class only ('a'): nothing to tell apart."),
         (
             {"X": np.eye(10), "y": [0, 1] * 5},
@@ -256,9 +261,10 @@ def test_what_cannot_work_is_told_before_work_starts(
     monkeypatch.setattr(Network, "fit", lambda *_: pytest.fail("work has started"))
     monkeypatch.setattr(Baseline, "fit", lambda *_: pytest.fail("work has started"))
     X, y = load_iris(return_X_y=True)
-    said = {"X": X, "y": y} | said
+    settings = {name: said[name] for name in said if name in ("device", "coverage")}
+    said = {"X": X, "y": y} | {name: value for name, value in said.items() if name not in settings}
     with pytest.raises((BadInput, Unsupported)) as caught:
-        compare(TableClassifier, **said)
+        compare(TableClassifier(**settings), **said)
     assert str(caught.value) == message
 
 
@@ -276,7 +282,7 @@ def test_a_folder_in_use_is_left_alone(iris: tuple[Comparison, Path], tmp_path: 
     _, out = iris
     with pytest.raises(BadInput, match="already holds a comparison"):
         compare(TableClassifier, "iris", out=out)
-    with pytest.raises(BadInput, match=r"already holds a run \(model\.json\)"):
+    with pytest.raises(BadInput, match=r"holds a model, not a comparison"):
         compare(TableClassifier, "iris", out=out / "DNN")
     with pytest.raises(BadInput, match="holds a model, not a comparison"):
         compare(TableClassifier, "iris", out=out / "DNN", overwrite=True)

@@ -81,6 +81,14 @@ def test_each_case(results: list[Result], words: str) -> None:
     assert verdict(results[::-1], "accuracy", 500).split(".")[0] == words.split(".")[0]
 
 
+def test_where_no_family_was_fitted_the_best_is_not_behind_itself() -> None:
+    failed = Result("CNN", "family", error="no")
+    best, other = made("logistic regression", "baseline", 0.9), made("boosting", "baseline", 0.89, -0.01)
+    words = verdict([best, other, FLOOR, failed], "accuracy", 500)
+    assert "cannot be told apart" in words
+    assert "The best that is not deep" not in words
+
+
 def test_few_test_rows_are_told() -> None:
     assert "30 test rows are few: small differences cannot be seen." in verdict([BEST, CLOSE, FLOOR], "accuracy", 30)
     assert "are few" not in verdict([BEST, FAR, FLOOR], "accuracy", 30)

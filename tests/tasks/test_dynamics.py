@@ -41,10 +41,16 @@ def test_hard_rows_are_those_below_zero_the_lowest_first() -> None:
 
 
 def test_confident_learning_by_hand() -> None:
-    chances = np.array([[0.9, 0.1], [0.8, 0.2], [0.1, 0.9], [0.3, 0.7], [0.15, 0.85], [0.45, 0.55]])
-    ids = np.array([0, 0, 1, 1, 0, 0])
-    # t_0 = (0.9 + 0.8 + 0.15 + 0.45) / 4, t_1 = (0.9 + 0.7) / 2: of class 0 only the fifth row reaches t_1
-    assert doubted_rows(chances, ids).tolist() == [4]
+    chances = np.array([[0.9, 0.1], [0.8, 0.2], [0.1, 0.9], [0.3, 0.7]] * 10 + [[0.15, 0.85], [0.45, 0.55]])
+    ids = np.array([0, 0, 1, 1] * 10 + [0, 0])
+    # t_1 = (0.9 + 0.7) / 2: of class 0 only the last but one reaches it
+    assert doubted_rows(chances, ids).tolist() == [40]
+
+
+def test_networks_that_know_nothing_name_nobody() -> None:
+    rng = np.random.default_rng(0)
+    assert not len(doubted_rows(rng.dirichlet(np.ones(2), 400), rng.integers(0, 2, 400)))
+    assert not len(doubted_rows(np.empty((0, 2)), np.empty(0, np.int64)))
 
 
 def test_flipped_labels_are_found() -> None:

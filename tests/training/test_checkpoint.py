@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from decet.errors import BadInput
-from decet.training.checkpoint import copy_tree, read_tree, same_tree, write_tree, write_whole
+from decet.training.checkpoint import check_writable, copy_tree, read_tree, same_tree, write_tree, write_whole
 
 TREE = {
     "step": 7,
@@ -108,6 +108,13 @@ def test_a_folder_that_cannot_be_made_is_said(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(BadInput, match=r"^the checkpoint .*state could not be written \("):
         write_tree(tmp_path / "file" / "state", {})
+
+
+def test_where_nothing_can_be_written_is_said_before_the_work(tmp_path):
+    check_writable(tmp_path / "new" / "state")
+    (tmp_path / "file").write_text("")
+    with pytest.raises(BadInput, match=r"^the page .*state cannot be written \(.*\)\. Choose another folder\."):
+        check_writable(tmp_path / "file" / "state", "the page ")
 
 
 @pytest.fixture

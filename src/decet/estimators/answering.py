@@ -52,8 +52,8 @@ class Classifies(ClassifierMixin, Estimator):
         several columns a list of such. See `decet.tasks.conformal`. Raises Unsupported where fit held no rows out, and
         BadInput for a coverage that these are too few to tell.
         """
-        self._trusted()
-        columns = self._sets(self._predicted(X), coverage)
+        asked = self._covering(coverage)
+        columns = self._sets(self._predicted(X), asked)
         if not self.answer_.spec.exclusive:
             return [list(row) for row in self._belonging(columns)]
         return columns[0] if len(columns) == 1 else columns
@@ -67,9 +67,9 @@ class Classifies(ClassifierMixin, Estimator):
             raise Unsupported("abstains is of one column of labels.")
         return np.array([len(labels) != 1 for labels in self.predict_set(X, coverage)], dtype=bool)
 
-    def _sets(self, answers: Array, coverage: float | None) -> list[list[list[Any]]]:
+    def _sets(self, answers: Array, coverage: float) -> list[list[list[Any]]]:
         """Of each column, each row's labels, the likeliest first."""
-        inside = self._trusted().sets(answers, self.answer_.spec, self._covering(coverage))
+        inside = self._trusted().sets(answers, self.answer_.spec, coverage)
         columns = []
         for names, chances, chosen in zip(self.answer_.classes, self._probabilities(answers), inside, strict=True):
             order = np.argsort(-chances, 1, kind="stable")
@@ -85,7 +85,7 @@ class Classifies(ClassifierMixin, Estimator):
             yield [label for label, present, own in zip(labels, there, row, strict=True) if present in own]
 
     def _doubts(self, found: Examined) -> Iterator[dict[str, Any]]:
-        columns, codec = self._sets(found.answers.numpy(), None), self.answer_
+        columns, codec = self._sets(found.answers.numpy(), self._asked().coverage), self.answer_
         if not codec.spec.exclusive:
             yield from ({"set": row} for row in self._belonging(columns))
         elif codec.single or codec.soft:

@@ -72,6 +72,17 @@ def plain_numbers(inputs: tuple[Any, ...], spec: Any) -> Tensor | None:
             return None
 
 
+def plain_width(spec: Any) -> int:
+    """How many numbers `plain_numbers` gives of a row; 0 of none."""
+    match spec:
+        case ImageSpec():
+            return spec.channels * min(SMALL, spec.height) * min(SMALL, spec.width)
+        case TableSpec() if not spec.sparse and 0 < spec.numbers <= WIDEST:
+            return spec.numbers
+        case _:
+            return 0
+
+
 def _asked(
     learner: Learner,
     ask: Callable[[tuple[Any, ...]], Examined],

@@ -444,10 +444,9 @@ class Estimator(BaseEstimator):
 
     def _covering(self, coverage: float | None) -> float:
         """The coverage that was asked for, or the question's. Raises BadInput where the held-out rows cannot tell."""
-        if coverage is None:
-            return float(self._asked().coverage)
-        check_coverage(coverage, self._trusted().rows)
-        return coverage
+        asked = float(self._asked().coverage) if coverage is None else coverage
+        check_coverage(asked, self._trusted().rows)
+        return asked
 
     def _kept_word(self, found: Examined, target: Array) -> dict[str, float | None]:
         """How often sets or intervals held the truth, and how large they were."""

@@ -47,6 +47,7 @@ from decet.training.recipe import FALLBACK, Recipe
 
 Array = NDArray[Any]
 LARGE = 5_000  # rows from which validation and calibration rows are set aside
+HELD = 0.1  # share of them for each, at most
 FOLDS = 5
 GIVEN_PATIENCE = 20  # epochs, where the user gives validation rows and the cell has no patience
 FOLD_PATIENCE = 25  # epochs without a better score after which a fold stops
@@ -201,7 +202,7 @@ class _Fit:
         if self.count <= LARGE:
             return np.arange(self.count), None, None
         most = self._inputs().held_out or self.count
-        share = min(0.1, most / self.count)
+        share = min(HELD, most / self.count)
         validation = share if self.call.validation is None else 0.0
         parts = split(
             self.count,

@@ -30,9 +30,9 @@ def check_free(out: Path, *, resume: bool, overwrite: bool) -> None:
 
 def check_free_to_compare(out: Path, *, resume: bool, overwrite: bool) -> None:
     """Refuse a folder that holds another comparison, unless it is resumed or its place may be taken; or a model."""
-    check_free(out, resume=resume, overwrite=overwrite)
     if any((out / name).exists() for name in HELD):
         raise BadInput(f"{out} holds a model, not a comparison. Choose another --out.")
+    check_free(out, resume=resume, overwrite=overwrite)
     if (out / COMPARISON).exists() and not (resume or overwrite):
         raise BadInput(f"{out} already holds a comparison. Say --resume, --overwrite, or another --out.")
 

@@ -28,6 +28,7 @@ from decet.data.tokens import TextCodec
 from decet.data.vectors import has_vectors
 from decet.errors import BadInput, DecetError, suggest
 from decet.estimators import catalog, hub
+from decet.estimators.asking import plain_width
 from decet.estimators.base import PARTS, Estimator
 from decet.estimators.folders import check_own
 from decet.estimators.given import opened
@@ -186,7 +187,8 @@ def _rebuilt(contents: artifact.Contents, into: Estimator | None) -> Estimator:
     estimator.learner_ = _learner(estimator, _part(weights, NETWORK))
     if estimator.answer_ is not None:
         width = estimator.learner_.body.summary_width
-        estimator.trust_ = Trust.restore(_arrays(weights, TRUST), estimator.answer_.spec, width)
+        plain = plain_width(estimator.codec_.spec)
+        estimator.trust_ = Trust.restore(_arrays(weights, TRUST), estimator.answer_.spec, width, plain)
     estimator.target_names_ = tuple(model["targets"])
     estimator.n_features_in_ = int(model["columns"]["count"])
     if model["columns"]["names"]:

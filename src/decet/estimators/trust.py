@@ -99,8 +99,9 @@ class Trust:
         return arrays | {"floor": self.floor, "distances": strange.distances, "largest": strange.largest}
 
     @classmethod
-    def restore(cls, arrays: Mapping[str, Array], spec: Any, width: int) -> Trust | None:
-        """From `state`, for answers of that spec and a head that reads so many numbers; None where nothing was kept.
+    def restore(cls, arrays: Mapping[str, Array], spec: Any, width: int, plain: int = 0) -> Trust | None:
+        """From `state`, for answers of that spec, a head that reads so many numbers, and rows of so many plain ones;
+        None where nothing was kept.
 
         Raises BadInput for other shapes, or numbers that cannot be.
         """
@@ -113,8 +114,9 @@ class Trust:
         names = [{name: f"views.{v}.{name}" for name in Likeness.ARRAYS} for v in range(len(distances))]
         views = tuple(Likeness.restore({name: arrays[full] for name, full in view.items()}) for view in names)
         flat = all(array.ndim == 1 for array in (*scores, floor, largest)) and distances.ndim == 2
-        fits = flat and len(floor) == (0 if labels else columns) and 1 <= len(views) <= 2
-        if not fits or len(views[0].directions) != min(width, WIDEST):
+        fits = flat and len(floor) == (0 if labels else columns) and distances.size > 0 and len(largest) > 0
+        widths = [min(width, WIDEST), *([plain] if plain else [])]
+        if not fits or [len(view.directions) for view in views] != widths:
             raise BadInput("the weights do not fit the settings: what is kept of held-out rows has other shapes.")
         rising = all((np.diff(array) >= 0).all() for array in (*scores, largest, *distances))
         if not rising or not (floor > 0).all():

@@ -38,6 +38,11 @@ def evidence(estimator: Any, text: str, label: Any = None) -> list[tuple[str, fl
     if estimator.kind is not Texts or not hasattr(estimator, "predict_proba"):
         raise Unsupported(f"evidence is of classifiers of texts. Received: {type(estimator).__name__}.")
     estimator._check_fitted()
+    spec = estimator.answer_.spec
+    if len(spec.classes) > 1 or not spec.exclusive:
+        raise Unsupported("evidence is of one column of labels, and this model answers with several.")
+    if not isinstance(text, str):
+        raise BadInput(f"evidence looks into one text, a str. Received: {type(text).__name__}.")
     classes = np.asarray(estimator.classes_).tolist()
     if label is not None and label not in classes:
         raise BadInput(f"label {label!r} is no class of this model: {listed(classes)}.")

@@ -210,24 +210,33 @@ def _cut(pieces: list[tuple[str, float]]) -> tuple[list[tuple[str, float]], bool
 # ---------------------------------------------------------------------------------------------------------- rows shown
 
 
-def _strange(model: Any, rows: Any, found: Examined, by: Sequence[str]) -> tuple[int, int, list[Line]]:
-    """How many rows are farther from the training rows than nearly all held-out ones, of how many; and the farthest."""
+def _strange(model: Any, rows: Any, found: Examined, by: Sequence[str]) -> tuple[int, int, list[Line], int]:
+    """How many rows are farther from the training rows than nearly all held-out ones, of how many; the farthest; and
+    how many would be by chance."""
     if found.distances is None:
-        return 0, 0, []
+        return 0, 0, [], 0
     trust = model._trusted()
     unlike = trust.unlike(found)
     far = found.distances.numpy() / np.maximum(trust.strangeness.distances[:, -1], 1e-12)
     order = np.lexsort((-far.max(1), -unlike))[:ROWS]
     shown = [_line(rows, row, "", by) for row in order.tolist() if unlike[row] >= STRANGE]
-    return int((unlike >= STRANGE).sum()), len(unlike), shown
+    chance = max(1 - STRANGE, 1 / (len(trust.strangeness.largest) + 1))  # of an ordinary row to be as far
+    return int((unlike >= STRANGE).sum()), len(unlike), shown, round(len(unlike) * chance)
 
 
-def suspects_of(model: Any, rows: Any = None) -> list[Line]:
-    """Labels that are likely wrong, with their rows where the training rows are at hand."""
-    return [
-        _line(rows, one["row"], f"row {one['row']:,} says {one['label']}, looks like {one['instead']}", ())
-        for one in getattr(model, "suspects_", [])[:SUSPECTS]
-    ]
+def suspects_of(model: Any, rows: Any = None, places: Array | None = None) -> list[Line]:
+    """Labels that are likely wrong, with their rows where the training rows are at hand.
+
+    places: which rows of the user's data the training rows are; None = all, in their order.
+    """
+    lines = []
+    for one in getattr(model, "suspects_", [])[:SUSPECTS]:
+        row = one["row"]
+        if rows is not None and not 0 <= row < rows.shape[0]:
+            continue
+        named = row if places is None else int(places[row])
+        lines.append(_line(rows, row, f"row {named:,} says {one['label']}, looks like {one['instead']}", ()))
+    return lines
 
 
 def _line(rows: Any, row: int, said: str, by: Sequence[str]) -> Line:

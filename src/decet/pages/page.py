@@ -32,7 +32,7 @@ from decet.referee.rows import target_of
 from decet.referee.verdict import FLOOR, Result
 from decet.tasks.embed import Embed
 from decet.tasks.language import Language
-from decet.training.checkpoint import write_whole
+from decet.training.checkpoint import check_writable, write_whole
 
 Array = NDArray[Any]
 AGAIN = 5.0  # seconds that the best of a comparison may be asked anew, for what is behind its answers
@@ -65,6 +65,7 @@ def report(
     path = Path(out)
     if path.is_dir():
         path = path / "report.html"
+    check_writable(path, "the report ")
     page = PAGES.get(model.question)
     text = model_page(model, X, y, command, train) if page is None else page(model, X, y, command)
     write_whole(path, text.encode("utf-8", "backslashreplace"), "the report ")
@@ -91,7 +92,7 @@ def comparison_page(found: Comparison) -> str:
             curves=[(r.name, curves(r.history)) for r in found.results if r.history],
             best=best,
             looks=None if best is None else _looks_of_best(found, best),
-            suspects=[] if best is None or found.judged is None else suspects_of(found.model, found.judged.train.rows),
+            suspects=[] if best is None or found.judged is None else _suspects(found),
             classes=_shares(found.facts.get("classes", {})),
         )
     )
@@ -141,6 +142,11 @@ def model_page(model: Any, X: Any, y: Any, command: str = "", train: Any = None)
             command=command,
         )
     )
+
+
+def _suspects(found: Comparison) -> list[Any]:
+    judged = found.judged
+    return [] if judged is None else suspects_of(found.model, judged.train.rows, judged.places)
 
 
 def _said(settings: Any) -> dict[str, Any]:

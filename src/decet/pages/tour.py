@@ -34,7 +34,7 @@ from decet.pages.rendering import environment
 from decet.pages.words import word_looks
 from decet.pages.writing import samples
 from decet.referee.rows import target_of
-from decet.training.checkpoint import write_whole
+from decet.training.checkpoint import check_writable, write_whole
 from decet.training.progress import Part, Quiet, Show
 from decet.training.recipe import Recipe
 
@@ -76,6 +76,7 @@ def tour(
     """
     check_range("seed", seed, 0, whole=True)
     chosen = _chosen(families)
+    check_writable(Path(out) / PAGE, "the page ")
     stops, show = list[Stop](), show or Quiet()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DataWarning)

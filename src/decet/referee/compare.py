@@ -27,6 +27,7 @@ from decet.errors import BadInput, DecetError, Unsupported, check_range, listed,
 from decet.estimators.base import Estimator
 from decet.estimators.catalog import FAMILIES
 from decet.estimators.fingerprints import copies
+from decet.estimators.fitting import HELD, LARGE, USUAL
 from decet.estimators.folders import COMPARISON, check_free_to_compare
 from decet.estimators.reading import DataWarning
 from decet.estimators.saved import verify
@@ -38,6 +39,7 @@ from decet.referee.language import language_ground
 from decet.referee.rows import OFFICIAL, Ground, row_ground
 from decet.referee.verdict import FAMILY, FLOOR, Result, duration_of, ranked, verdict
 from decet.referee.words import word_ground
+from decet.tasks.conformal import check_coverage
 from decet.tasks.embed import Embed
 from decet.tasks.language import Language
 from decet.training.checkpoint import read_tree, write_tree
@@ -130,6 +132,7 @@ def _template(estimator: Any, seed: int | None) -> Any:
     if seed is not None:
         template.seed = seed
     template._cell()
+    template._device()
     return template
 
 
@@ -164,6 +167,14 @@ def _check_length(template: Any, budget: float | None) -> None:
             raise BadInput(f"budget and recipe.{name} both say how long to train; keep one.")
 
 
+def _check_covered(asked: Any, ground: Ground) -> None:
+    """Refuse a coverage that held-out rows cannot tell: of few rows all are held out in turn, else a tenth."""
+    coverage = getattr(asked, "coverage", None)
+    if coverage is not None and coverage > USUAL:
+        rows = ground.train.rows.shape[0]
+        check_coverage(coverage, rows if rows <= LARGE else round(HELD * rows))
+
+
 def _check_budget(budget: float | None, contenders: int) -> None:
     if budget is not None and budget < LEAST * contenders:
         raise BadInput(
@@ -183,6 +194,7 @@ class _Match:
         stand = GROUNDS.get(template.question, row_ground)
         self.ground = stand(template, X, y, groups=call.groups, order=call.order, test=call.test)
         self.asked = template._asked()
+        _check_covered(self.asked, self.ground)
         self.results: dict[str, Result] = {}
         self.answers: dict[str, Array] = {}
         self.done: dict[str, Contender] = {}
@@ -363,7 +375,9 @@ class _Match:
             seconds=round(time.monotonic() - self.call.started, 2),
             command=self.call.command,
             identity=self.identity,
-            judged=Judged(self.ground.train, self.ground.test, self.ground.target, self.answers, self.done),
+            judged=Judged(
+                self.ground.train, self.ground.test, self.ground.target, self.answers, self.done, self.ground.places
+            ),
         )
 
     # ------------------------------------------------------------------------------------------------- resuming

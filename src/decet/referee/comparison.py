@@ -29,13 +29,17 @@ UNSAVED = ("judged",)  # fields that only the process that compared has
 
 @dataclass
 class Judged:
-    """What the page looks at beside the figures: rows, true answers, everybody's answers, and who gave them."""
+    """What the page looks at beside the figures: rows, true answers, everybody's answers, and who gave them.
+
+    places: which rows of the data those to train are; None = all of them in their order.
+    """
 
     train: Given
     test: Given
     target: Any
     answers: dict[str, Any]
     contenders: dict[str, Contender]
+    places: Any = None
 
 
 @dataclass

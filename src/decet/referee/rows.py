@@ -37,7 +37,7 @@ class Ground:
     train, test: what everybody is fitted on, and asked. target: the true answers, as the task's metrics take them, with
     their spec. how: test items were chosen. items: what they are called. sizes: (to train, to judge), in rows or items.
     baselines: who needs no network. network: what makes a contender of a family. classes: training rows of each.
-    groups, order: of the training rows. remarks: on reading.
+    groups, order: of the training rows. remarks: on reading. places: which rows of the data those to train are.
     """
 
     train: Given
@@ -53,6 +53,7 @@ class Ground:
     groups: Any = None
     order: Any = None
     remarks: Sequence[str] = ()
+    places: Array | None = None
 
     def facts(self) -> dict[str, Any]:
         """As `Comparison.facts` has them."""
@@ -78,9 +79,9 @@ def row_ground(template: Any, X: Any, y: Any, *, groups: Any, order: Any, test: 
     asked.check(whole.spec)
     groups, order = _column(given, groups), _column(given, order)
     if official is not None:
-        train, judged, how = given, official, OFFICIAL
+        train, judged, how, places = given, official, OFFICIAL, None
     else:
-        train, judged, how, groups, order = _split(template, given, whole, groups, order, test)
+        train, judged, how, groups, order, places = _split(template, given, whole, groups, order, test)
     answer = fit_answer(asked, train.answers)
     return Ground(
         train=train,
@@ -94,13 +95,14 @@ def row_ground(template: Any, X: Any, y: Any, *, groups: Any, order: Any, test: 
         groups=groups,
         order=order,
         remarks=getattr(given.rows, "remarks", ()),
+        places=places,
     )
 
 
 def _split(
     template: Any, given: Given, whole: Any, groups: Any, order: Any, share: float
-) -> tuple[Given, Given, str, Any, Any]:
-    """Rows to train and to judge, how they were chosen, and groups and order of those to train."""
+) -> tuple[Given, Given, str, Any, Any, Array]:
+    """Rows to train and to judge, how they were chosen, groups, order and places of those to train."""
     count = given.rows.shape[0]
     if count < FEWEST:
         raise BadInput(f"compare needs at least {FEWEST} rows, to set some aside for the test. Received: {count}.")
@@ -126,7 +128,7 @@ def _split(
     spread = " in proportion to the classes" if labels is not None and order is None else ""
     how = f"{latest}{100 * len(places[1]) / count:.0f} % of the rows, set aside{spread}{kept}"
     groups, order = (None if values is None else np.asarray(values)[places[0]] for values in (groups, order))
-    return train, test, how, groups, order
+    return train, test, how, groups, order, places[0]
 
 
 def _column(given: Given, values: Any) -> Any:

@@ -129,7 +129,7 @@ def _judged(known: list[Result], floor: Result | None, metric: str, on: tuple[in
     if len(families) > 1:
         parts += _quicker(families)
     simple = [r for r in known if r.kind == BASELINE]
-    if simple and known[:2] != [best, simple[0]]:
+    if simple and best is not simple[0] and known[:2] != [best, simple[0]]:
         parts.append(f"The best that is not deep, {simple[0].name}, is {_behind(simple[0])}.")
     return parts
 

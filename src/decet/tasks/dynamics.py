@@ -8,12 +8,13 @@ Where cross-fitting gave every row an answer of a network that was not trained o
 t_k being the mean of p(k) over rows labelled k.
 
 Differs: no rows of a made-up class give the margin's threshold, it is 0, and the network in the end must find another
-class likelier than the label; in confident learning that class must have at least half of the chance, so that a poor
-network is silent. Mixed pictures (mixup, cutmix) have no margin.
+class likelier than the label; in confident learning that class must have at least half of the chance, and networks that
+are right hardly more often than the commonest class name nobody. Mixed pictures (mixup, cutmix) have no margin.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -67,6 +68,8 @@ def hard_rows(margins: Array) -> Array:
 def doubted_rows(chances: Array, ids: Array) -> Array:
     """Rows that confident learning suspects, the surest first. chances (n, K) of networks that never saw them."""
     known = ids >= 0
+    if _knows_nothing(chances[known], ids[known]):
+        return np.empty(0, np.int64)
     classes = chances.shape[1]
     usual = np.full(classes, np.inf)
     for k in range(classes):
@@ -79,6 +82,14 @@ def doubted_rows(chances: Array, ids: Array) -> Array:
     gap = rival - chances[rows, np.maximum(ids, 0)]
     found = np.flatnonzero(known & (rival >= np.maximum(usual[others], SURE)))
     return found[np.argsort(-gap[found], kind="stable")][:MOST]
+
+
+def _knows_nothing(chances: Array, ids: Array) -> bool:
+    """Whether the answers are right hardly more often than the commonest class is: by two standard errors at least."""
+    if not len(ids):
+        return True
+    share = float(np.bincount(ids).max()) / len(ids)
+    return float((chances.argmax(1) == ids).mean()) <= share + 2 * math.sqrt(share * (1 - share) / len(ids))
 
 
 def other_classes(chances: Array, ids: Array) -> Array:

@@ -27,7 +27,7 @@ from decet.tasks.conformal import thinned
 Array = NDArray[Any]
 DIRECTIONS = 64  # R, at most
 KEPT = 1_000  # distances of held-out rows
-LEAST = 1e-6  # of the mean spread: what a direction has at least
+LEAST = 1e-3  # of the mean spread: what a direction has at least, for of few rows the least spreads come out too small
 
 
 @dataclass(frozen=True)

@@ -65,6 +65,18 @@ def write_whole(path: Path, data: bytes, what: str = "") -> None:
         ) from error
 
 
+def check_writable(path: Path, what: str = "") -> None:
+    """Raise BadInput, before any long work, where `write_whole` could not write; makes the folder."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        there = os.access(path.parent, os.W_OK)
+        reason = "no right to write there"
+    except OSError as error:
+        there, reason = False, str(error.strerror)
+    if not there:
+        raise BadInput(f"{what}{path} cannot be written ({reason}). Choose another folder.")
+
+
 def read_tree(path: Path) -> Any:
     """The tree of a file that `write_tree` wrote. Raises BadInput for anything else."""
     try:
