@@ -536,7 +536,7 @@ def test_a_report_on_a_public_set_looks_at_its_test_part(run: Run, tmp_path: Pat
     assert run("fit", "table-classifier", "adult", *few, "--out", "a", "--report").code == 0
     page = (tmp_path / "a" / "report.html").read_text()
     assert "on 16,281 rows of adult" in page
-    (copies,) = re.findall(r"([\d,]+) of these rows are copies", page)  # people of whom all the same is known
+    (copies,) = re.findall(r"([\d,]+) rows are copies of rows", page)  # people of whom all the same is known
     assert 0 < int(copies.replace(",", "")) < 200
 
 
