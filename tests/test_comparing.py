@@ -96,6 +96,7 @@ def test_an_interrupt_ends_with_130_and_resume_goes_on(
     assert "interrupted. ResNet is still to come. The same command with --resume goes on." in shown.err
     assert cli.main([*line, "--resume"]) == 0
     assert "ResNet" in capsys.readouterr().out
+    assert "--resume" not in json.loads((out / "comparison.json").read_text())["command"]  # how it is asked for anew
 
 
 def test_an_interrupt_before_anything_leaves_no_folder(

@@ -101,7 +101,7 @@ def _compared(wanted: flags.Fit, families: list[type] | None, arguments: Sequenc
             resume=wanted.resume,
             overwrite=wanted.overwrite,
             show=show,
-            command=shlex.join(["decet", "compare", *arguments]),
+            command=shlex.join(["decet", "compare", *(said for said in arguments if said != "--resume")]),
         )
     except (DecetError, KeyboardInterrupt):
         if new and wanted.out is not None and wanted.out.is_dir() and not any(wanted.out.iterdir()):

@@ -191,3 +191,14 @@ def test_folds_differ_in_size_by_one_at_most(n, k, seed):
         held = [len(held) for _, held in folds(n, k, seed=seed)]
         assert sum(held) == n
         assert max(held) - min(held) <= 1
+
+
+@pytest.mark.parametrize("name", ["groups", "order"])
+@pytest.mark.parametrize(("values", "kinds"), [([{}] * 20, "dict"), ([[1]] * 10 + [[1, 2]] * 10, "list")])
+def test_values_that_cannot_be_compared_are_refused(name, values, kinds):
+    column = np.empty(20, dtype=object)
+    column[:] = values
+    with pytest.raises(
+        BadInput, match=f"^{name} must be numbers, texts or dates, all of one kind. Received: {kinds}.$"
+    ):
+        split(20, seed=0, **{name: column})

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from decet.errors import BadInput
-from decet.estimators.answers import fit_answer, is_soft
+from decet.estimators.answers import fit_answer, is_soft, place_of
 from decet.tasks.classify import Classify
 from decet.tasks.regress import Regress
 
@@ -28,3 +28,14 @@ def test_probabilities_are_rows_of_fractions_that_sum_to_one() -> None:
 def test_one_class_is_refused() -> None:
     with pytest.raises(BadInput, match="y has one class only"):
         fit_answer(Classify(), ["a", "a"])
+
+
+@pytest.mark.parametrize(("label", "place"), [(None, None), ("b", 1), (np.str_("a"), 0)])
+def test_a_label_has_its_place_among_the_classes(label, place) -> None:
+    assert place_of(label, ["a", "b"]) == place
+
+
+@pytest.mark.parametrize("label", ["c", ["a"], np.array(["a", "b"]), 1])
+def test_what_is_no_class_is_refused(label) -> None:
+    with pytest.raises(BadInput, match=r"is no class of this model: a, b\."):
+        place_of(label, ["a", "b"])

@@ -8,7 +8,18 @@ import torch
 
 from decet import DNN, Recipe, TableClassifier, TableRegressor
 from decet.contracts import ImageSpec, TableSpec, TokenSpec
-from decet.estimators.asking import BULK, CHUNK, SMALL, WIDEST, answers_of, bulk_of, examined, folded, plain_numbers
+from decet.estimators.asking import (
+    BULK,
+    CHUNK,
+    GAP,
+    SMALL,
+    WIDEST,
+    answers_of,
+    bulk_of,
+    examined,
+    folded,
+    plain_numbers,
+)
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(100, 3))
@@ -55,7 +66,11 @@ def test_rows_as_plain_numbers() -> None:
     assert grey is not None
     assert grey.shape == (2, SMALL * SMALL)
     assert (grey == 7).all()
-    assert plain_numbers((torch.ones(2, 3), torch.ones(2, 0)), TableSpec(numbers=3)).tolist() == [[1.0] * 3] * 2
+    slots = torch.tensor([[2, 0], [1, 1], [0, 0]])  # a category's, a flag's
+    table = plain_numbers((torch.tensor([[1.0, 2], [1, 0], [0, 0]]), slots), TableSpec(numbers=2, categories=(5, 2)))
+    assert table is not None
+    assert (table[:, 2] / GAP).tolist() == [0, 2, 3]  # cells that are empty or unknown, the flag not counted again
+    assert table[:, :2].tolist() == [[1, 2], [1, 0], [0, 0]]
     assert plain_numbers((torch.ones(2, 3, dtype=torch.int64),), TokenSpec(9)) is None
 
 

@@ -13,6 +13,7 @@ import torch
 import yaml
 from scipy import sparse
 from sklearn.base import clone
+from sklearn.datasets import load_iris
 
 import decet
 from decet import DNN, BadInput, Recipe, TableClassifier, TableRegressor, Tables, artifact
@@ -274,11 +275,30 @@ def test_verification_tells_each_check(folder):
         "golden names",
         "encoding",
         "answers",
+        "unlikeness",
     ]
     lines = str(found).splitlines()
     assert lines[0] == "ok  files: 5 files as saved, weights finite, sizes agree"
     assert lines[1] == "ok  network: TableClassifier with DNN rebuilt"
     assert lines[-1] == f"{folder}: verified"
+
+
+@pytest.mark.parametrize("name", ["trust.views.0.means", "trust.views.1.spreads"])
+def test_what_is_ordinary_is_replayed_too(tmp_path, name):
+    folder = tmp_path / "m"
+    TableClassifier(recipe=Recipe(epochs=2)).fit(*load_iris(return_X_y=True)).save(folder)
+    found = verify(folder)
+    assert found.ok
+    assert found.checks[-1][0] == "unlikeness"
+    _repacked(folder, weights=lambda weights: {**weights, name: weights[name] * 1.5})
+    assert [what for what, good, _ in verify(folder).checks if not good] == ["unlikeness"]
+
+
+def test_folders_from_before_unlikeness_was_replayed_still_verify(tmp_path):
+    folder = tmp_path / "m"
+    TableClassifier(recipe=Recipe(epochs=2)).fit(*load_iris(return_X_y=True)).save(folder)
+    _repacked(folder, golden=lambda golden: {n: x for n, x in golden.items() if n != "distances"})
+    assert verify(folder).ok
 
 
 def test_other_weights_do_not_verify(folder):

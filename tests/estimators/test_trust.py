@@ -91,6 +91,20 @@ def test_numbers_that_cannot_be_are_refused() -> None:
         Trust.restore(trust.state(), NumberSpec(1), 3, plain=5)  # a view that these rows should have is missing
 
 
+@pytest.mark.parametrize("name", ["scores.1", "views.1.means", "secret"])
+def test_arrays_that_nobody_knows_are_refused(name) -> None:
+    trust = Trust.of(held(RNG.normal(size=(50, 1)), RNG.normal(size=(50, 1))), NumberSpec(1), KNOWN)
+    with pytest.raises(BadInput, match=f"held-out rows have no '{name}'"):
+        Trust.restore(trust.state() | {name: np.ones(1, np.float32)}, NumberSpec(1), 3)
+
+
+def test_label_scores_are_one_minus_a_chance() -> None:
+    trust = Trust.of(held(np.full((4, 2), 0.5), np.zeros((4, 1), int)), LabelSpec((2,)), KNOWN)
+    for broken in ([-0.5, 0.5], [0.5, 1.5]):
+        with pytest.raises(BadInput, match="those of labels at most 1"):
+            Trust.restore(trust.state() | {"scores.0": np.array(broken, np.float32)}, LabelSpec((2,)), 3)
+
+
 def test_of_a_set_of_labels_each_has_the_threshold_of_its_own_rows() -> None:
     """A label that one row of ten has would be left out always, if the rows without it counted."""
     rng = np.random.default_rng(0)

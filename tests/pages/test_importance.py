@@ -73,3 +73,13 @@ def test_other_kinds_of_data_are_refused(model) -> None:
     texts = TextClassifier()
     with pytest.raises(Unsupported, match="importance is of models of tables. Received: TextClassifier."):
         importance(texts, ["a"], ["b"])
+
+
+def test_a_metric_that_the_rows_do_not_define_is_refused(model) -> None:
+    with pytest.raises(BadInput, match=r"r2 is not defined on these 100 rows: their answers are all the same\."):
+        importance(model, TABLE[300:], np.ones(100))
+
+
+def test_a_folder_will_do(model, tmp_path) -> None:
+    model.save(tmp_path / "m")
+    assert importance(tmp_path / "m", TABLE[300:], NUMBER[300:])[0].column == "much"

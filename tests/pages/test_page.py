@@ -260,3 +260,18 @@ def test_rows_that_are_others_by_now_are_not_looked_at(tmp_path: Path) -> None:
     (tmp_path / "t.csv").unlink()
     with pytest.warns(decet.DataWarning, match="cannot be looked at again: "):
         report(model, X, frame["kind"], train=str(tmp_path / "t.csv"), out=tmp_path / "r.html")
+
+
+@pytest.mark.parametrize(
+    ("said", "message"),
+    [
+        ({"model": None}, "a fitted estimator or its folder is needed. Received: NoneType."),
+        ({"out": None}, "out is where the page goes, a path. Received: NoneType."),
+        ({"train": ("iris",)}, r"train is a path, a public set or \(X, y\). Received: a tuple of 1."),
+    ],
+)
+def test_what_no_page_can_be_made_of_is_refused(tmp_path, said, message) -> None:
+    model = TableClassifier(recipe=Recipe(epochs=1, members=1)).fit("iris")
+    given = {"model": model, "X": "iris", "out": tmp_path / "page.html"} | said
+    with pytest.raises(BadInput, match=f"^{message}$"):
+        report(given.pop("model"), given.pop("X"), **given)

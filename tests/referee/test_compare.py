@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import warnings
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ import decet
 from decet import DNN, ImageClassifier, Recipe, ResNet, TableClassifier, TableRegressor, TextClassifier
 from decet.errors import BadInput, Unsupported
 from decet.estimators import fitting
+from decet.estimators.reading import DataWarning
 from decet.estimators.saved import Verification
 from decet.referee.compare import compare
 from decet.referee.comparison import Comparison
@@ -174,9 +176,33 @@ def test_an_interrupted_comparison_keeps_what_is_done_and_goes_on(
     assert not again.interrupted
     assert again.waiting == []
     assert not (out / "answers.safetensors").exists()
+    assert again.seconds > found.seconds  # of both calls
     finished = compare(TableClassifier(recipe=SHORT), "iris", out=out, resume=True)
     assert finished.to_dict() == again.to_dict()
     assert finished.model.predict(load_iris(as_frame=True).data[:1]).shape == (1,)
+
+
+def test_a_model_that_is_gone_is_fitted_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    out = tmp_path / "c"
+    with monkeypatch.context() as patched:
+        interrupting(patched, "ResNet")
+        compare(TableClassifier(recipe=SHORT), "iris", out=out)
+    shutil.rmtree(out / "DNN")
+    again = compare(TableClassifier(recipe=SHORT), "iris", out=out, resume=True)
+    assert decet.verify(out / "DNN").ok
+    assert {r.name for r in again.results if r.kind == "family"} == {"DNN", "ResNet"}
+
+
+def test_a_winner_that_is_gone_is_not_said_to_be_verified(tmp_path: Path) -> None:
+    out = tmp_path / "c"
+    found = compare(TableClassifier(recipe=SHORT), "iris", out=out)
+    assert found.facts["verified"]
+    best = found.best_family
+    assert best is not None
+    shutil.rmtree(out / str(best.folder))
+    with pytest.warns(DataWarning, match=f"the saved model of {best.name} does not verify"):
+        again = compare(TableClassifier(recipe=SHORT), "iris", out=out, resume=True)
+    assert not again.facts["verified"]
 
 
 def test_an_interrupt_in_training_keeps_the_family_so_far(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -235,6 +261,8 @@ def test_without_a_budget_everybody_takes_its_own_time(iris: tuple[Comparison, P
     [
         ({"families": ["DN"]}, "there is no family 'DN'. Did you mean 'DNN'?"),
         ({"families": "CNN"}, "TableClassifier cannot use CNN. It takes DNN (default), ResNet."),
+        ({"families": ["DNN", None]}, "families holds None. Leave families out to compare all of the row."),
+        ({"families": ["DNN", "dnn"]}, "families names DNN twice, with the same settings. Name each once."),
         ({"families": []}, "families names none. Leave it out to compare all of the row."),
         (
             {"budget": 3},

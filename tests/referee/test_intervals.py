@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 
 from decet.referee import intervals
-from decet.referee.intervals import interval, resampled
+from decet.referee.intervals import interval, resampled, shared_by
+from decet.tasks.classify import Classify
+from decet.tasks.regress import Regress
 
 
 def right(*answers: int) -> np.ndarray:
@@ -64,3 +66,21 @@ def test_what_is_undefined_stays_so() -> None:
     found = interval(float("nan"), np.full(10, np.nan))
     assert np.isnan(found).all()
     assert interval(1.0, np.array([np.nan, 1.0, 1.0])) == (1.0, 1.0, 1.0)
+
+
+def test_a_perfect_share_may_have_been_luck() -> None:
+    """Of 30 right answers of 30: 0.025 ** (1 / 30)."""
+    (scores,) = resampled([right(*[1] * 30)], accuracy, seed=0)
+    assert interval(1.0, scores, trials=30) == (1.0, pytest.approx(0.8843, abs=1e-4), 1.0)
+    assert interval(0.0, 1 - scores, trials=30) == (0.0, 0.0, pytest.approx(0.1157, abs=1e-4))
+
+
+def test_a_share_between_is_that_of_its_resamples() -> None:
+    (scores,) = resampled([right(1, 0, 1, 1)], accuracy, seed=0)
+    assert interval(0.75, scores, trials=4) == interval(0.75, scores)
+
+
+def test_only_labels_are_a_share_of_items() -> None:
+    items = np.ones((30, 2))
+    assert shared_by(Classify(), items) == 30
+    assert shared_by(Regress(), items) is None

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from decet.errors import BadInput, check_range
+from decet.errors import BadInput, check_range, listed
 
 
 @dataclass(frozen=True)
@@ -96,28 +96,41 @@ def _line(n: int, seed: int, labels: Any, groups: Any, order: Any) -> tuple[np.n
     if groups is None:
         classes = np.zeros(n, dtype=np.int64) if labels is None else pd.factorize(np.asarray(labels))[0]
         return _spread(classes, np.ones(n, dtype=np.int64), rng), np.arange(n)
-    return _grouped(np.asarray(groups), labels, rng)
+    return _grouped(codes_of("groups", np.asarray(groups)), labels, rng)
+
+
+def codes_of(name: str, values: Any, sort: bool = False) -> np.ndarray:
+    """Which of the distinct values each is (n,), missing ones as one of them.
+
+    Raises BadInput for values that cannot be compared.
+    """
+    try:
+        codes: np.ndarray = pd.factorize(values, sort=sort, use_na_sentinel=False)[0]
+    except TypeError as error:
+        kinds = sorted({type(value).__name__ for value in values})
+        allowed = "numbers, texts or dates, all of one kind"
+        raise BadInput(f"{name} must be {allowed}. Received: {listed(kinds)}.") from error
+    return codes
 
 
 def _in_order(times: pd.Series) -> tuple[np.ndarray, np.ndarray]:
     if times.isna().any():
         raise BadInput(f"order is missing in row {int(np.argmax(times.isna()))}; every row needs its time.")
-    codes = pd.factorize(times, sort=True)[0]
+    codes = codes_of("order", times, sort=True)
     line = np.argsort(codes, kind="stable")
     return line, codes[line]
 
 
-def _grouped(groups: np.ndarray, labels: Any, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    owner, names = pd.factorize(groups, use_na_sentinel=False)
-    sizes = np.bincount(owner, minlength=len(names))
-    classes = np.zeros(len(names), dtype=np.int64)
+def _grouped(owner: np.ndarray, labels: Any, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    sizes = np.bincount(owner)
+    classes = np.zeros(len(sizes), dtype=np.int64)
     if labels is not None:
         classes[owner[::-1]] = pd.factorize(np.asarray(labels))[0][::-1]  # the class of a group's first row
     spread = _spread(classes, sizes, rng)
-    large = sizes[spread] > max(1, len(groups) / 10)
+    large = sizes[spread] > max(1, len(owner) / 10)
     spread = spread[np.argsort(~large, kind="stable")]  # large groups first, where train stands
-    place = np.empty(len(names), dtype=np.int64)
-    place[spread] = np.arange(len(names))
+    place = np.empty(len(sizes), dtype=np.int64)
+    place[spread] = np.arange(len(sizes))
     line = np.argsort(place[owner], kind="stable")
     return line, place[owner][line]
 

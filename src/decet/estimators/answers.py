@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from decet.data.targets import LabelCodec, NumberCodec, check_learnable, fit_labels, fit_numbers
+from decet.errors import BadInput, listed
 from decet.tasks.classify import Classify
 
 
@@ -17,6 +18,15 @@ def fit_answer(asked: Any, y: Any) -> LabelCodec | NumberCodec:
     codec = fit_labels(y, soft=is_soft(y))
     check_learnable(codec, y)
     return codec
+
+
+def place_of(label: Any, classes: list[Any]) -> int | None:
+    """Where a label stands among a model's classes; None of None. Raises BadInput for what is none of these."""
+    if label is None:
+        return None
+    if np.ndim(label) or label not in classes:
+        raise BadInput(f"label {label!r} is no class of this model: {listed(classes)}.")
+    return classes.index(label)
 
 
 def is_soft(y: Any) -> bool:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from decet.contracts import ImageSpec, Learner, TableSpec, TokenSpec
+from decet.data.cells import MISSING
 from decet.data.resident import moved, padded, taken
 from decet.tasks.conformal import Examined
 from decet.training.memory import kept
@@ -23,6 +24,8 @@ BULK_NUMBERS = 786_432  # and numbers that enter it
 WIDTH = 128  # numbers that a word of a text becomes, more or less
 SMALL = 8  # pixels of a side of a picture as plain numbers, at most
 WIDEST = 1024  # numbers of a row that are looked at to tell how unlike others it is
+FLAG = 2  # slots of a column that says whether a number is missing
+GAP = 0.05  # what each empty or unknown cell adds: one hardly counts, a whole row of them does
 BLOCK = 1024  # rows that are read at a time
 
 
@@ -59,15 +62,18 @@ def folded(features: Tensor | None) -> Tensor | None:
 
 
 def plain_numbers(inputs: tuple[Any, ...], spec: Any) -> Tensor | None:
-    """Rows as few numbers (B, F), before any network: small pictures, columns of numbers; None of other kinds."""
+    """Rows as few numbers (B, F), before any network: small pictures, columns of numbers and how many cells are empty
+    or unknown; None of other kinds."""
     match spec:
         case ImageSpec():
             pixels = inputs[0].float()
             flat = pixels.mean(2) if pixels.dim() == 5 else pixels  # of a clip the mean of its frames
             return F.adaptive_avg_pool2d(flat, (min(SMALL, spec.height), min(SMALL, spec.width))).flatten(1)
-        case TableSpec() if not spec.sparse and 0 < spec.numbers <= WIDEST:
-            numbers: Tensor = inputs[0].float()
-            return numbers
+        case TableSpec() if not spec.sparse and spec.numbers < WIDEST:
+            numbers, slots = inputs
+            values = torch.tensor([count > FLAG for count in spec.categories], dtype=torch.bool, device=slots.device)
+            empty = (numbers == 0).sum(1) + ((slots <= MISSING) & values).sum(1)  # 0: the centre, which gaps become
+            return torch.cat([numbers.float(), GAP * empty.unsqueeze(1)], 1)
         case _:
             return None
 
@@ -77,8 +83,8 @@ def plain_width(spec: Any) -> int:
     match spec:
         case ImageSpec():
             return spec.channels * min(SMALL, spec.height) * min(SMALL, spec.width)
-        case TableSpec() if not spec.sparse and 0 < spec.numbers <= WIDEST:
-            return spec.numbers
+        case TableSpec() if not spec.sparse and spec.numbers < WIDEST:
+            return spec.numbers + 1
         case _:
             return 0
 

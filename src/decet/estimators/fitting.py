@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from decet.contracts import ImageSpec, LabelSpec, Learner, Stage
 from decet.data.resident import Resident, lengths_of, moved, taken
-from decet.data.splits import folds, split
+from decet.data.splits import codes_of, folds, split
 from decet.data.targets import LabelCodec
 from decet.errors import BadInput, suggest
 from decet.estimators import crossfitting
@@ -172,7 +172,7 @@ class _Fit:
             groups = np.asarray(self._column(self.call.groups, "groups")).reshape(-1)
             if len(groups) != self.count:
                 raise BadInput(f"groups has {len(groups)} values for {self.count} rows.")
-            return groups
+            return codes_of("groups", groups)
         if self.call.order is not None:
             return None
         self.copies = ids = self._inputs().groups(self.given.rows)

@@ -28,7 +28,7 @@ from decet.data.tokens import TextCodec
 from decet.data.vectors import has_vectors
 from decet.errors import BadInput, DecetError, suggest
 from decet.estimators import catalog, hub
-from decet.estimators.asking import plain_width
+from decet.estimators.asking import examined, plain_width
 from decet.estimators.base import PARTS, Estimator
 from decet.estimators.folders import check_own
 from decet.estimators.given import opened
@@ -96,6 +96,14 @@ def load(folder: str | Path) -> Any:
     return from_files(artifact.read(folder))
 
 
+def model_of(model: Any) -> Any:
+    """An estimator, itself or from its folder. Raises BadInput for anything else."""
+    found = load(model) if isinstance(model, (str, Path)) else model
+    if not isinstance(found, Estimator):
+        raise BadInput(f"a fitted estimator or its folder is needed. Received: {type(model).__name__}.")
+    return found
+
+
 def verify(folder: str | Path) -> Verification:
     """Check hashes, rebuild the model, make the golden rows again, replay them in fp32 and compare."""
     result = Verification(str(folder))
@@ -114,9 +122,12 @@ def verify(folder: str | Path) -> Verification:
         result.checks.append(("golden rows", False, f"they cannot be made ({type(error).__name__}: {error})"))
         return result
     kept = contents.golden
+    if "distances" not in kept:  # older folders have none
+        made.pop("distances", None)
     same = set(made) == set(kept) and all(made[name].shape == kept[name].shape for name in made)
     result.checks.append(("golden names", same, f"{len(kept)} tensors"))
-    for what, names in (("encoding", [n for n in made if n != "outputs"]), ("answers", ["outputs"])):
+    replayed = {"encoding": [n for n in made if n.startswith("inputs.")], "answers": ["outputs"]}
+    for what, names in (replayed | ({"unlikeness": ["distances"]} if "distances" in made else {})).items():
         worst = max((_distance(made[n], kept[n]) for n in names), default=0.0) if same else float("inf")
         detail = f"largest relative difference {worst:.1e}, at most {TOLERANCE:.0e} allowed"
         result.checks.append((what, worst <= TOLERANCE, detail))
@@ -239,7 +250,7 @@ def _device(estimator: Any) -> torch.device:
 
 
 def _golden(estimator: Any) -> dict[str, Tensor]:
-    """Made-up rows, encoded, and the answers to them, in fp32 on the CPU."""
+    """Made-up rows, encoded, the answers to them, and how unlike the training rows they are; in fp32 on the CPU."""
     inputs = estimator.codec_.encode(estimator.codec_.sample(GOLDEN_ROWS, GOLDEN_SEED))
     tensors: dict[str, Tensor] = {}
     for i, x in enumerate(inputs):
@@ -256,6 +267,9 @@ def _golden(estimator: Any) -> dict[str, Tensor]:
     try:
         with torch.inference_mode():
             tensors["outputs"] = learner.predict(inputs).clone()
+        if (trust := estimator._trust()) is not None:
+            found = examined(learner, inputs, torch.device("cpu"), GOLDEN_ROWS, estimator.codec_.spec)
+            tensors["distances"] = trust.seen(found).distances
     finally:
         learner.to(device)
     return tensors

@@ -20,6 +20,7 @@ from decet.tasks.likeness import Likeness, Strangeness
 
 Array = NDArray[Any]
 MOST = 5_000  # training rows that tell what is ordinary
+ROUNDING = 1e-5  # by which probabilities may be off
 
 
 @dataclass(frozen=True)
@@ -113,6 +114,9 @@ class Trust:
         floor, distances, largest = arrays["floor"], arrays["distances"], arrays["largest"]
         names = [{name: f"views.{v}.{name}" for name in Likeness.ARRAYS} for v in range(len(distances))]
         views = tuple(Likeness.restore({name: arrays[full] for name, full in view.items()}) for view in names)
+        known = {f"scores.{j}" for j in range(columns)} | {full for view in names for full in view.values()}
+        if beyond := sorted(set(arrays) - known - {"floor", "distances", "largest"}):
+            raise BadInput(f"the weights do not fit the settings: held-out rows have no {beyond[0]!r}.")
         flat = all(array.ndim == 1 for array in (*scores, floor, largest)) and distances.ndim == 2
         fits = flat and len(floor) == (0 if labels else columns) and distances.size > 0 and len(largest) > 0
         widths = [min(width, WIDEST), *([plain] if plain else [])]
@@ -121,6 +125,9 @@ class Trust:
         rising = all((np.diff(array) >= 0).all() for array in (*scores, largest, *distances))
         if not rising or not (floor > 0).all():
             raise BadInput("what is kept of held-out rows must rise, and what is added to disagreement be above 0.")
+        most = 1 + ROUNDING if labels else np.inf
+        if any(len(array) and not -ROUNDING <= array[0] <= array[-1] <= most for array in scores):
+            raise BadInput("scores of held-out rows must be at least 0, and those of labels at most 1.")
         return cls(Scores(scores), views, Strangeness(distances, largest), floor)
 
 

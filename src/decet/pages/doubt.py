@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import beta
 
 from decet.pages.drawing import HEIGHT, WIDTH, scale
+from decet.referee.intervals import chance_between
 from decet.tasks.classify import calibration_error
 
 Array = NDArray[Any]
@@ -84,13 +84,6 @@ def reliability(confidence: Array, right: Array) -> Reliability | None:
         bins.append(Bin(round(SIDE * line.share(said), 1), y, under, over, said, hits / rows, rows))
     ticks = tuple((round(SIDE * share, 1), text) for share, text in line.named())
     return Reliability(tuple(bins), ticks, calibration_error(confidence, right))
-
-
-def chance_between(hits: int, rows: int) -> tuple[float, float]:
-    """The 95 % interval of a share, after Clopper & Pearson (1934)."""
-    low = 0.0 if hits == 0 else float(beta.ppf(0.025, hits, rows - hits + 1))
-    high = 1.0 if hits == rows else float(beta.ppf(0.975, hits + 1, rows - hits))
-    return low, high
 
 
 def answered(confidence: Array, right: Array) -> Answered | None:

@@ -19,7 +19,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from decet.data.texts import Texts
-from decet.errors import BadInput, Unsupported, listed
+from decet.errors import BadInput, Unsupported
+from decet.estimators.answers import place_of
+from decet.estimators.saved import model_of
 
 Array = NDArray[Any]
 Ask = Callable[[Sequence[str]], Array]  # texts -> probabilities (n, K)
@@ -30,25 +32,24 @@ MOST_TEXTS = 400  # looked through for words
 TINY = 1e-12  # of a probability
 
 
-def evidence(estimator: Any, text: str, label: Any = None) -> list[tuple[str, float]]:
+def evidence(model: Any, text: str, label: Any = None) -> list[tuple[str, float]]:
     """The pieces of a text, which together are it, each with its evidence for a class; 0 for what is no word.
 
-    estimator: a fitted classifier of texts. label: the class; None = the one it answers.
+    model: a fitted classifier of texts, or its folder. label: the class; None = the one it answers.
     """
-    if estimator.kind is not Texts or not hasattr(estimator, "predict_proba"):
-        raise Unsupported(f"evidence is of classifiers of texts. Received: {type(estimator).__name__}.")
-    estimator._check_fitted()
-    spec = estimator.answer_.spec
+    model = model_of(model)
+    if model.kind is not Texts or not hasattr(model, "predict_proba"):
+        raise Unsupported(f"evidence is of classifiers of texts. Received: {type(model).__name__}.")
+    model._check_fitted()
+    spec = model.answer_.spec
     if len(spec.classes) > 1 or not spec.exclusive:
         raise Unsupported("evidence is of one column of labels, and this model answers with several.")
     if not isinstance(text, str):
         raise BadInput(f"evidence looks into one text, a str. Received: {type(text).__name__}.")
-    classes = np.asarray(estimator.classes_).tolist()
-    if label is not None and label not in classes:
-        raise BadInput(f"label {label!r} is no class of this model: {listed(classes)}.")
-    settings = estimator.inputs if estimator.inputs is not None else Texts()
-    column = None if label is None else classes.index(label)
-    return evidence_in(lambda texts: estimator.predict_proba(list(texts)), settings, text, column)
+    classes = np.asarray(model.classes_).tolist()
+    column = place_of(label, classes)
+    settings = model.inputs if model.inputs is not None else Texts()
+    return evidence_in(lambda texts: model.predict_proba(list(texts)), settings, text, column)
 
 
 def evidence_in(ask: Ask, settings: Texts, text: str, column: int | None = None) -> list[tuple[str, float]]:

@@ -22,6 +22,7 @@ from decet.data.tables import Tables
 from decet.errors import BadInput, Unsupported, check_range, listed
 from decet.estimators.asking import BULK
 from decet.estimators.reading import DataWarning
+from decet.estimators.saved import model_of
 from decet.pages.drawing import HEIGHT, WIDTH, scale
 
 Array = NDArray[Any]
@@ -55,13 +56,18 @@ class Effect:
 def importance(model: Any, X: Any, y: Any = None, *, repeats: int = REPEATS, seed: int = 0) -> list[Importance]:
     """What a fitted model of tables goes by, the most important column first.
 
-    X, y: rows that it was not trained on, as `evaluate` takes them; 1,000 of them are looked at. The loss is of the
-    metric that `score` gives. Raises Unsupported for other kinds of data.
+    model: a fitted estimator of tables, or its folder. X, y: rows that it was not trained on, as `evaluate` takes them;
+    1,000 of them are looked at. The loss is of the metric that `score` gives.
+    Raises Unsupported for other kinds of data, and BadInput where that metric is not defined on these rows.
     """
     check_range("repeats", repeats, 1, whole=True)
     check_range("seed", seed, 0, whole=True)
+    model = model_of(model)
     given = _rows(model, X, y)
-    return columns_by_loss(model, given.rows, model._target(given.answers), repeats, seed)
+    target = model._target(given.answers)
+    if not np.isfinite(_score(model, *_some(given.rows, target, seed))):
+        raise BadInput(f"{model.scored} is not defined on these {len(target):,} rows: their answers are all the same.")
+    return columns_by_loss(model, given.rows, target, repeats, seed)
 
 
 def columns_by_loss(

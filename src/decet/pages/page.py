@@ -20,6 +20,7 @@ from decet.errors import BadInput
 from decet.estimators.asking import bulk_of
 from decet.estimators.fingerprints import checksum, copies, tensors_of
 from decet.estimators.reading import DataWarning, Given
+from decet.estimators.saved import model_of
 from decet.pages.drawing import curves, scale
 from decet.pages.evidence import Ask
 from decet.pages.looks import looks_of, suspects_of
@@ -27,7 +28,7 @@ from decet.pages.rendering import environment
 from decet.pages.words import word_looks, words_page
 from decet.pages.writing import writing_looks, writing_page
 from decet.referee.comparison import Comparison, versions
-from decet.referee.intervals import interval, resampled
+from decet.referee.intervals import interval, resampled, shared_by
 from decet.referee.rows import target_of
 from decet.referee.verdict import FLOOR, Result
 from decet.tasks.embed import Embed
@@ -57,11 +58,10 @@ def report(
     Of a WordEmbedder X is "word-tests", a file of such, or texts whose keywords are shown; of a TextGenerator texts.
     out: where the page goes. command: how it was asked for.
     """
-    if isinstance(model, (str, Path)):
-        from decet.estimators.saved import load
-
-        model = load(model)
+    model = model_of(model)
     model._check_fitted()
+    if not isinstance(out, (str, Path)):
+        raise BadInput(f"out is where the page goes, a path. Received: {type(out).__name__}.")
     path = Path(out)
     if path.is_dir():
         path = path / "report.html"
@@ -114,7 +114,8 @@ def model_page(model: Any, X: Any, y: Any, command: str = "", train: Any = None)
         asked, spec = model._asked(), model.answer_.spec
         metrics = asked.metrics(answers, target, spec)
         items = asked.items(answers, target, spec)
-        score = interval(float(asked.of_items(items.sum(0))), resampled([items], asked.of_items, model.seed)[0])
+        (scores,) = resampled([items], asked.of_items, model.seed)
+        score = interval(float(asked.of_items(items.sum(0))), scores, shared_by(asked, items))
         on = f"{len(target):,} rows of {given.source or 'the data given'}"
         looks = looks_of(model, given.rows, target, answers, lambda texts: model.predict_proba(list(texts)), found)
         alike = 0 if trained is None else copies(model.codec_, trained.rows, given.rows)
@@ -193,6 +194,8 @@ def told_copies(count: int) -> str:
 
 def trained_rows(model: Any, train: Any) -> Given | None:
     """The rows that a model was fitted on, read as `fit` reads them; None, and a warning, where they are others now."""
+    if isinstance(train, tuple) and len(train) != 2:
+        raise BadInput(f"train is a path, a public set or (X, y). Received: a tuple of {len(train)}.")
     X, y = train if isinstance(train, tuple) else (train, None)
     again, names = clone(model), list(model.target_names_)
     public = isinstance(X, str) and datasets.means_set(X)

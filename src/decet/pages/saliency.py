@@ -18,7 +18,9 @@ from torch import Tensor
 
 from decet.data.images import Images
 from decet.data.resident import moved
-from decet.errors import BadInput, Unsupported, check_choice, listed
+from decet.errors import Unsupported, check_choice
+from decet.estimators.answers import place_of
+from decet.estimators.saved import model_of
 from decet.pages.mistakes import png
 
 Array = NDArray[Any]
@@ -31,9 +33,10 @@ BATCH = 32  # pictures at a time
 def saliency(model: Any, X: Any, label: Any = None, *, how: str | None = None) -> Array:
     """How much each pixel of each picture speaks for a class, float32 (n, H, W), 0 to 1, at the network's own size.
 
-    model: a fitted classifier of pictures. X: pictures, as `predict` takes them. label: the class; None = the one each
-    is answered with. how: "grad-cam" or "gradients"; None = the first, where the network has maps.
+    model: a fitted classifier of pictures, or its folder. X: pictures, as `predict` takes them. label: the class; None
+    = the one each is answered with. how: "grad-cam" or "gradients"; None = the first, where the network has maps.
     """
+    model = model_of(model)
     if model.kind is not Images or not hasattr(model, "predict_proba"):
         raise Unsupported(f"saliency is of classifiers of pictures. Received: {type(model).__name__}.")
     model._check_fitted()
@@ -42,11 +45,10 @@ def saliency(model: Any, X: Any, label: Any = None, *, how: str | None = None) -
     if len(spec.classes) > 1:
         raise Unsupported(f"saliency is of one column of labels. This model answers {len(spec.classes)}.")
     classes = model.answer_.classes[0].tolist()
-    if label is not None and label not in classes:
-        raise BadInput(f"label {label!r} is no class of this model: {listed(classes)}.")
+    place = place_of(label, classes)
     rows = model._given(X, None, reset=False).rows
     inputs = model.codec_.encode(rows)
-    ids = None if label is None else np.full(len(inputs[0]), classes.index(label))
+    ids = None if place is None else np.full(len(inputs[0]), place)
     return saliency_of(model, inputs, ids, how)
 
 

@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 
 from decet.errors import BadInput, Unsupported, check_range, listed
 from decet.estimators.embedding import Embeds
+from decet.estimators.saved import model_of
 from decet.pages.rendering import TINTS, environment
 from decet.tasks.embed import WordVectors
 from decet.training.checkpoint import write_whole
@@ -78,10 +79,7 @@ def map_words(
     words: which; None: `count` that are frequent, but not all too frequent. seed: of the map's random draws.
     Raises BadInput for words that are not known, and where no font of this machine has the characters of a .png.
     """
-    if isinstance(model, (str, Path)):
-        from decet.estimators.saved import load
-
-        model = load(model)
+    model = model_of(model)
     if not isinstance(model, Embeds):
         raise Unsupported(f"maps are of words that have vectors. Received: {type(model).__name__}.")
     path = Path(path)

@@ -34,7 +34,7 @@ from decet.estimators.saved import verify
 from decet.referee.comparison import Comparison, Judged
 from decet.referee.contenders import Contender, Network, Terms, latency, peak_memory
 from decet.referee.halving import gain_of
-from decet.referee.intervals import interval, resampled
+from decet.referee.intervals import interval, resampled, shared_by
 from decet.referee.language import language_ground
 from decet.referee.rows import OFFICIAL, Ground, row_ground
 from decet.referee.verdict import FAMILY, FLOOR, Result, duration_of, ranked, verdict
@@ -142,9 +142,13 @@ def _families(template: Any, said: Any) -> dict[str, Any]:
         return {cell.family.__name__: cell.family() for cell in template.row}
     found: dict[str, Any] = {}
     for one in [said] if isinstance(said, (str, type)) or not isinstance(said, Sequence) else said:
+        if one is None:
+            raise BadInput("families holds None. Leave families out to compare all of the row.")
         family = _family(template, one) if isinstance(one, str) else one() if isinstance(one, type) else one
         clone(template).set_params(family=family)._cell()  # says which the row takes
         name = type(family).__name__
+        if family in found.values():
+            raise BadInput(f"families names {name} twice, with the same settings. Name each once.")
         count = sum(type(other) is type(family) for other in found.values())
         found[name if not count else f"{name} {count + 1}"] = family
     if not found:
@@ -200,6 +204,7 @@ class _Match:
         self.done: dict[str, Contender] = {}
         self.shares: dict[str, float] = {}  # seconds for each, by kind of contender
         self.interrupted = False
+        self.spent = 0.0  # seconds, before this call went on
 
     def run(self) -> Comparison:
         contenders = self._contenders()
@@ -252,6 +257,10 @@ class _Match:
         equal = self.shares.setdefault(kind, OWN * self._left() / max(1, len(sharing)))
         waiting = sum(c.kind != FLOOR for c in contenders[number:])
         return max(0.1, min(equal, OWN * self._left() / max(1, waiting)))
+
+    def _seconds(self) -> float:
+        """That the comparison took so far, in all."""
+        return round(self.spent + time.monotonic() - self.call.started, 2)
 
     def _left(self) -> float:
         """Seconds of the budget that are left."""
@@ -320,7 +329,7 @@ class _Match:
         best = int(np.argmax(np.where(looks & np.isfinite(values), values, -np.inf)))
         for name, value, own in zip(names, values, scores, strict=True):
             result = self.results[name]
-            result.score = interval(float(value), own)
+            result.score = interval(float(value), own, shared_by(self.asked, items[0]))
             result.behind = interval(float(values[best] - value), scores[best] - own)
         found = self._comparison()
         found.warnings += _shared(self.done.values(), ground)
@@ -339,9 +348,8 @@ class _Match:
             gain=gain,
         )
         self._verify(found)
-        for sentence in found.warnings:
-            warnings.warn(sentence, DataWarning, stacklevel=4)
-        found.seconds = round(time.monotonic() - self.call.started, 2)
+        _warn(found)
+        found.seconds = self._seconds()
         if self.call.out is not None:
             found.write(self.call.out)
             if not self.interrupted:
@@ -356,7 +364,9 @@ class _Match:
         checked = verify(self.call.out / best.folder)
         found.facts["verified"] = bool(checked)
         if not checked:
-            found.warnings.append(f"the saved model of {best.name} does not verify: {checked}")
+            reason = next((detail for _, good, detail in checked.checks if not good), "nothing was checked")
+            told = f"the saved model of {best.name} does not verify: {reason}"
+            found.warnings = list(dict.fromkeys([*found.warnings, told]))
 
     def _comparison(self) -> Comparison:
         networks = [c for c in self.done.values() if isinstance(c, Network)]
@@ -372,7 +382,7 @@ class _Match:
             interrupted=self.interrupted,
             seed=int(self.template.seed),
             budget=self.call.budget,
-            seconds=round(time.monotonic() - self.call.started, 2),
+            seconds=self._seconds(),
             command=self.call.command,
             identity=self.identity,
             judged=Judged(
@@ -417,15 +427,25 @@ class _Match:
                 f"another --out, or start anew with --overwrite."
             )
         if not (folder / ANSWERS).exists():
+            self._verify(before)
+            _warn(before)
             return before
+        self.spent = before.seconds
         answers = read_tree(folder / ANSWERS)
         for result in before.results:
             if result.error is None and not result.interrupted and result.name in answers:
-                self.results[result.name] = result
-                self.answers[result.name] = answers[result.name].numpy()
-                if result.folder is not None:
-                    self.done[result.name] = self.ground.network.loaded(result.name, folder / result.folder)
+                self._take_over(result, answers[result.name].numpy(), folder)
         return None
+
+    def _take_over(self, result: Result, answers: Array, folder: Path) -> None:
+        """One that was fitted before; not one whose model is gone or damaged, which is fitted again."""
+        if result.folder is not None:
+            try:
+                self.done[result.name] = self.ground.network.loaded(result.name, folder / result.folder)
+            except BadInput as error:
+                self.call.show.say(f"{result.name} is fitted again: {error}")
+                return
+        self.results[result.name], self.answers[result.name] = result, answers
 
 
 def _shared(contenders: Iterable[Contender], ground: Ground) -> list[str]:
@@ -436,6 +456,11 @@ def _shared(contenders: Iterable[Contender], ground: Ground) -> list[str]:
     count = copies(codec, ground.train.rows, ground.test.rows)
     word = "row is a copy" if count == 1 else "rows are copies"
     return [f"{count:,} test {word} of rows to train: the figures are a little too good."] if count else []
+
+
+def _warn(found: Comparison) -> None:
+    for sentence in found.warnings:
+        warnings.warn(sentence, DataWarning, stacklevel=5)
 
 
 def _joules(contender: Contender, energy: Energy) -> float | None:

@@ -3,7 +3,9 @@
 A score is a function of sums over items (`Classify.items`, `Regress.items`), so a resample is n drawn items, which are
 counted, and a score is one product of these counts with what each item brings.
 
-Reference: Efron & Tibshirani, An Introduction to the Bootstrap, 1993 (percentile intervals).
+Resamples of items that are all right are all right too, so a perfect share has the interval of a binomial one.
+
+References: Efron & Tibshirani, An Introduction to the Bootstrap, 1993 (percentile intervals); Clopper & Pearson, 1934.
 """
 
 from __future__ import annotations
@@ -13,6 +15,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import beta
+
+from decet.tasks.classify import Classify
 
 Array = NDArray[Any]
 ROUNDS = 2_000  # resamples
@@ -47,10 +52,27 @@ def resampled(items: Sequence[Array], of_items: Callable[[Array], Array], seed: 
     return np.concatenate(scores).T
 
 
-def interval(value: float, values: Array) -> Interval:
-    """The value with the middle 95 % of its resampled values; NaN where none of these is defined."""
+def interval(value: float, values: Array, trials: int | None = None) -> Interval:
+    """The value with the middle 95 % of its resampled values; NaN where none of these is defined.
+
+    trials: of a share of so many items, which may be all or none of them.
+    """
     known = values[np.isfinite(values)]
     if not len(known):
         return Interval(value, float("nan"), float("nan"))
+    if trials and value in (0.0, 1.0):
+        return Interval(value, *chance_between(round(value * trials), trials))
     low, high = np.quantile(known, [(1 - SHARE) / 2, (1 + SHARE) / 2])
     return Interval(value, float(low), float(high))
+
+
+def shared_by(task: Any, items: Array) -> int | None:
+    """How many items the score of a task is a share of; None where it is no share."""
+    return len(items) if isinstance(task, Classify) else None
+
+
+def chance_between(hits: int, rows: int) -> tuple[float, float]:
+    """The 95 % interval of a share, after Clopper & Pearson."""
+    low = 0.0 if hits == 0 else float(beta.ppf((1 - SHARE) / 2, hits, rows - hits + 1))
+    high = 1.0 if hits == rows else float(beta.ppf((1 + SHARE) / 2, hits + 1, rows - hits))
+    return low, high
