@@ -305,6 +305,8 @@ def test_config_in_and_out(run: Run) -> None:
         ("predict m", "decet predict needs either DATA or --text S. See decet predict --help."),
         ("predict m people.csv --ot x.csv", "there is no flag --ot. Did you mean '--out'?"),
         ("predict m people.csv --out", "--out needs a value."),
+        ("predict m people.csv --coverage abc", "--coverage must be a number. Received: 'abc'."),
+        ("evaluate m people.csv --cache 1.5", "--cache must be a whole number. Received: '1.5'."),
         ("predict m people.csv --out x.txt", "--out must end in .csv, .parquet, .jsonl. Received: 'x.txt'."),
         (
             "predict m people.csv --out no/x.csv",

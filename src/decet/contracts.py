@@ -25,6 +25,7 @@ class TableSpec:  # inputs = (numbers (B, F) float32 or Sparse, categories (B, C
     numbers: int = 0
     categories: tuple[int, ...] = ()  # slots of each column; slot 0 is "unknown"
     edges: tuple[tuple[float, ...], ...] = ()  # rising quantiles of each number, as scaled, for binned embeddings
+    fills: tuple[float | None, ...] = ()  # what each number is only where its cell is empty; None: others tell
     sparse: bool = False
 
 
@@ -97,10 +98,10 @@ class Features:
 
     def pooled(self, index: Tensor | None = None) -> Tensor:
         """One vector an item and member, (B, M, D), of the items in `index` (None = all)."""
-        if self.summary is None:
+        mean = self.summary
+        if mean is None:
             mean = mean_rows(self.values, self.mask, self.owner, self.size).unflatten(0, (-1, self.members))
-        else:
-            mean = self.summary if self.summary.dim() == 3 else self.summary.unsqueeze(1)
+        mean = mean if mean.dim() == 3 else mean.unsqueeze(1)
         return mean if index is None else mean.index_select(0, index)
 
     def pyramid(self) -> tuple[Tensor, ...]:

@@ -442,6 +442,8 @@ def told(message: str, command: str) -> str:
     """A sentence for what a parser of arguments says."""
     if match := re.match(r"argument (?:[^:]*/)?(\S+): expected", message):
         return f"{match[1]} needs a value."
+    if match := re.match(r"argument (?:[^:]*/)?(\S+): invalid (int|float) value: (.*)", message, re.DOTALL):
+        return f"{match[1]} must be a {'whole ' if match[2] == 'int' else ''}number. Received: {match[3]}."
     if match := re.match(r"unrecognized arguments: (.*)", message, re.DOTALL):
         return f"{command} does not know what to do with {match[1]!r}."
     if match := re.match(r"the following arguments are required: (.*)", message):

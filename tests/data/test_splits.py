@@ -193,12 +193,20 @@ def test_folds_differ_in_size_by_one_at_most(n, k, seed):
         assert max(held) - min(held) <= 1
 
 
-@pytest.mark.parametrize("name", ["groups", "order"])
+@pytest.mark.parametrize(
+    ("name", "allowed"),
+    [("groups", "numbers, texts or dates"), ("order", "numbers, texts or dates, all of one kind")],
+)
 @pytest.mark.parametrize(("values", "kinds"), [([{}] * 20, "dict"), ([[1]] * 10 + [[1, 2]] * 10, "list")])
-def test_values_that_cannot_be_compared_are_refused(name, values, kinds):
+def test_values_that_cannot_be_compared_are_refused(name, allowed, values, kinds):
     column = np.empty(20, dtype=object)
     column[:] = values
-    with pytest.raises(
-        BadInput, match=f"^{name} must be numbers, texts or dates, all of one kind. Received: {kinds}.$"
-    ):
+    with pytest.raises(BadInput, match=f"^{name} must be {allowed}. Received: {kinds}.$"):
         split(20, seed=0, **{name: column})
+
+
+def test_values_of_two_kinds_are_groups_but_have_no_order():
+    column = np.array([1, "a", 3, "b"] * 5, dtype=object)
+    assert len(split(20, seed=0, groups=column).train)
+    with pytest.raises(BadInput, match=r"^order must be .*, all of one kind. Received: int, str\.$"):
+        split(20, seed=0, order=column)

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
-from decet import DNN, Recipe, TableClassifier, TableRegressor
+from decet import DNN, Recipe, TableClassifier, TableRegressor, Tables
 from decet.contracts import ImageSpec, TableSpec, TokenSpec
 from decet.estimators.asking import (
     BULK,
     CHUNK,
-    GAP,
     SMALL,
     WIDEST,
     answers_of,
     bulk_of,
     examined,
     folded,
+    gaps,
     plain_numbers,
 )
 
@@ -66,12 +67,38 @@ def test_rows_as_plain_numbers() -> None:
     assert grey is not None
     assert grey.shape == (2, SMALL * SMALL)
     assert (grey == 7).all()
-    slots = torch.tensor([[2, 0], [1, 1], [0, 0]])  # a category's, a flag's
-    table = plain_numbers((torch.tensor([[1.0, 2], [1, 0], [0, 0]]), slots), TableSpec(numbers=2, categories=(5, 2)))
-    assert table is not None
-    assert (table[:, 2] / GAP).tolist() == [0, 2, 3]  # cells that are empty or unknown, the flag not counted again
-    assert table[:, :2].tolist() == [[1, 2], [1, 0], [0, 0]]
+    assert plain_numbers((torch.ones(2, 3), torch.ones(2, 0)), TableSpec(numbers=3)).tolist() == [[1.0] * 3] * 2
     assert plain_numbers((torch.ones(2, 3, dtype=torch.int64),), TokenSpec(9)) is None
+
+
+CELLS = pd.DataFrame(
+    {
+        "rating": [1, 2, 3] * 20,
+        "day": pd.date_range("2026-01-01", periods=60),
+        "words": ["good film", "bad film", "fine words here"] * 20,
+        "gappy": [1.5, None, 2.5] * 20,
+        "kind": ["a", "b", "c"] * 20,
+    }
+)
+
+
+@pytest.mark.parametrize("scale", ["standard", "quantile", "none"])
+def test_cells_that_are_empty_or_unknown_are_counted(scale) -> None:
+    codec = Tables(scale=scale, text="words", rare=0).fit(CELLS)
+    rows = CELLS.iloc[[1, 0, 0, 0, 0, 0]].reset_index(drop=True).astype(object)
+    rows.loc[1, "rating"] = None  # never empty in training, so it has no flag
+    rows.loc[2, "words"] = rows.loc[2, "day"] = None
+    rows.loc[3, "kind"] = "z"
+    rows.loc[4, :] = None
+    found = gaps(codec.encode(rows), codec.spec)
+    assert found is not None
+    assert found[:, 0].tolist() == [1, 1, 2, 1, 5, 0]  # of the first row, "gappy"
+    assert gaps(codec.encode(CELLS), codec.spec)[:, 0].tolist() == [0, 1, 0] * 20  # no value looks like a gap
+
+
+def test_only_tables_of_columns_have_gaps() -> None:
+    assert gaps((torch.ones(2, 3, dtype=torch.int64),), TokenSpec(9)) is None
+    assert gaps((), TableSpec(numbers=3, sparse=True)) is None
 
 
 def test_wide_features_are_folded() -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
-from decet.contracts import LabelSpec, NumberSpec
+from decet import DNN, Recipe, TableClassifier
+from decet.contracts import LabelSpec, NumberSpec, TableSpec
 from decet.errors import BadInput
 from decet.estimators.trust import Held, Trust
 from decet.tasks.conformal import Examined
@@ -88,7 +90,7 @@ def test_numbers_that_cannot_be_are_refused() -> None:
     with pytest.raises(BadInput, match="has other shapes"):
         Trust.restore(trust.state(), NumberSpec(1), 4)
     with pytest.raises(BadInput, match="has other shapes"):
-        Trust.restore(trust.state(), NumberSpec(1), 3, plain=5)  # a view that these rows should have is missing
+        Trust.restore(trust.state(), NumberSpec(1), 3, TableSpec(5))  # a view that these rows should have is missing
 
 
 @pytest.mark.parametrize("name", ["scores.1", "views.1.means", "secret"])
@@ -116,3 +118,25 @@ def test_of_a_set_of_labels_each_has_the_threshold_of_its_own_rows() -> None:
     (inside,) = trust.sets(answers[10_000:], spec, 0.9)
     assert inside[ids[10_000:, 0] == 1, 1].mean() == pytest.approx(0.9, abs=0.03)
     assert inside[ids[10_000:, 0] == 0, 1].mean() < 0.3
+
+
+@pytest.mark.parametrize("columns", [5, 100])
+def test_a_row_of_empty_cells_is_unlike_all_rows_without(columns) -> None:
+    """Filled with the centre of each column it would be the most ordinary of all."""
+    rng = np.random.default_rng(0)
+    table = pd.DataFrame(rng.normal(size=(300, columns)))
+    model = TableClassifier(DNN(hidden=(8,)), recipe=Recipe(epochs=2, members=1)).fit(table, table[0] > 0)
+    asked = pd.DataFrame(rng.normal(size=(101, columns)))
+    asked.iloc[0] = np.nan
+    asked.iloc[1, 0] = np.nan
+    empty, one, *ordinary = model.unlike(asked)
+    assert empty > 0.98
+    assert one < 0.98  # an empty cell alone is nothing strange
+    assert np.mean(ordinary) == pytest.approx(0.5, abs=0.12)
+
+
+def test_of_categories_alone_gaps_are_counted_too() -> None:
+    table = pd.DataFrame({"a": ["x", "y"] * 50, "b": ["u", "u", "v", "v"] * 25})
+    model = TableClassifier(DNN(hidden=(8,)), recipe=Recipe(epochs=2, members=1)).fit(table, table["a"])
+    known, unknown = model.unlike(pd.DataFrame({"a": ["x", "z"], "b": ["u", "w"]}))
+    assert unknown == 1 > known

@@ -65,6 +65,9 @@ def test_curves_leave_out_what_is_not_there() -> None:
     assert curves([]) == []
     assert [chart.title for chart in curves([{"epoch": 1, "loss": 1.0}])] == ["training loss"]
     assert curves([{"epoch": 1, "loss": None, "mae": float("nan")}]) == []
+    (once,) = curves([{"epoch": 1, "loss": 1.0}])
+    assert once.lines[0].alone == ("0.0", "75.0")  # a line of one point would not be seen
+    assert curves([{"epoch": i, "loss": 1.0} for i in (1, 2)])[0].lines[0].alone is None
     long = curves([{"epoch": i, "loss": 1.0} for i in range(1, 10_001)])[0]
     assert len(long.lines[0].points.split()) <= drawing.MOST_POINTS
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -170,24 +171,29 @@ def test_an_interrupted_comparison_keeps_what_is_done_and_goes_on(
     with pytest.raises(BadInput, match=r"the comparison in .* is another one: settings differ"):
         compare(TableClassifier(recipe=Recipe(epochs=3)), "iris", out=out, resume=True)
     before = (out / "DNN" / "model.json").stat().st_mtime_ns
+    told = json.loads((out / "comparison.json").read_text())
+    (out / "comparison.json").write_text(json.dumps(told | {"seconds": 1_000.0}))
     again = compare(TableClassifier(recipe=SHORT), "iris", out=out, resume=True)
     assert (out / "DNN" / "model.json").stat().st_mtime_ns == before
     assert [(r.name, r.score) for r in again.results] == [(r.name, r.score) for r in whole.results]
     assert not again.interrupted
     assert again.waiting == []
     assert not (out / "answers.safetensors").exists()
-    assert again.seconds > found.seconds  # of both calls
+    assert again.seconds > 1_000  # of both calls
     finished = compare(TableClassifier(recipe=SHORT), "iris", out=out, resume=True)
     assert finished.to_dict() == again.to_dict()
     assert finished.model.predict(load_iris(as_frame=True).data[:1]).shape == (1,)
 
 
-def test_a_model_that_is_gone_is_fitted_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("harm", [shutil.rmtree, lambda folder: (folder / "model.json").write_text("{}")])
+def test_a_model_that_is_gone_or_damaged_is_fitted_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, harm: Callable[[Path], Any]
+) -> None:
     out = tmp_path / "c"
     with monkeypatch.context() as patched:
         interrupting(patched, "ResNet")
         compare(TableClassifier(recipe=SHORT), "iris", out=out)
-    shutil.rmtree(out / "DNN")
+    harm(out / "DNN")
     again = compare(TableClassifier(recipe=SHORT), "iris", out=out, resume=True)
     assert decet.verify(out / "DNN").ok
     assert {r.name for r in again.results if r.kind == "family"} == {"DNN", "ResNet"}
@@ -203,6 +209,9 @@ def test_a_winner_that_is_gone_is_not_said_to_be_verified(tmp_path: Path) -> Non
     with pytest.warns(DataWarning, match=f"the saved model of {best.name} does not verify"):
         again = compare(TableClassifier(recipe=SHORT), "iris", out=out, resume=True)
     assert not again.facts["verified"]
+    told = json.loads((out / "comparison.json").read_text())
+    assert not told["facts"]["verified"]
+    assert sum("does not verify" in sentence for sentence in told["warnings"]) == 1
 
 
 def test_an_interrupt_in_training_keeps_the_family_so_far(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -75,6 +75,14 @@ def test_a_perfect_share_may_have_been_luck() -> None:
     assert interval(0.0, 1 - scores, trials=30) == (0.0, 0.0, pytest.approx(0.1157, abs=1e-4))
 
 
+def test_who_is_right_more_often_is_not_less_sure() -> None:
+    lows = []
+    for wrong in range(5):
+        items = right(*[0] * wrong, *[1] * (30 - wrong))
+        lows.append(interval(1 - wrong / 30, resampled([items], accuracy, seed=0)[0], trials=30).low)
+    assert lows == sorted(lows, reverse=True)
+
+
 def test_a_share_between_is_that_of_its_resamples() -> None:
     (scores,) = resampled([right(1, 0, 1, 1)], accuracy, seed=0)
     assert interval(0.75, scores, trials=4) == interval(0.75, scores)
@@ -83,4 +91,7 @@ def test_a_share_between_is_that_of_its_resamples() -> None:
 def test_only_labels_are_a_share_of_items() -> None:
     items = np.ones((30, 2))
     assert shared_by(Classify(), items) == 30
+    assert (
+        shared_by(Classify(), np.array([[1, 1, 1, 1], [1, 0, 1, 0], [0, 0, 1, 0]])) == 1
+    )  # known of the second column
     assert shared_by(Regress(), items) is None

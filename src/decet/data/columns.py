@@ -237,14 +237,14 @@ def detail(column: Column) -> str:
     flag = ", missing values flagged" if column.flagged else ""
     match column.kind:
         case "number":
-            return f"{column.low:.6g} to {column.high:.6g}{flag}"
+            return f"mostly {column.low:.6g} to {column.high:.6g}{flag}"
         case "category":
             return (
                 f"{len(column.values):,} values: {listed(column.values, 5)}" if column.values else "no frequent value"
             )
         case "date":
             days = (np.datetime64(int(day), "D") for day in (column.low, column.high))
-            return " to ".join(map(str, days)) + flag
+            return f"mostly {' to '.join(map(str, days))}{flag}"
         case "text":
             return f"{len(column.values)} words: {listed(column.values, 5)}{flag}"
     return "left out"

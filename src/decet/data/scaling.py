@@ -9,6 +9,7 @@ from scipy.special import ndtri
 
 SAMPLE = 200_000  # rows that quantiles are taken from
 LARGEST = 1e30  # a scaled number is no larger, so that float32 holds it
+BESIDE = 1e-6  # by which the value for gaps that training does not have is off the centre
 _KNOTS = 1_000  # quantiles kept of a number
 
 
@@ -18,7 +19,7 @@ class Scaling:
 
     mean: float = 0.0
     std: float = 1.0
-    fill: float = 0.0  # the scaled value of what is missing
+    fill: float = 0.0  # the scaled value of what is missing; of what never was, one that no value has
     knots: np.ndarray = field(default_factory=lambda: np.empty((2, 0)))
     edges: np.ndarray = field(default_factory=lambda: np.empty(0))
 
@@ -39,6 +40,8 @@ def fit_scaling(raw: np.ndarray, scale: str, bins: int) -> Scaling:
         scaling.mean, scaling.std = _moments(known)
     else:
         scaling.fill = _moments(known)[0]
+    if len(known) == len(raw):
+        scaling.fill = float(np.float32(scaling.fill + max(BESIDE, BESIDE * abs(scaling.fill))))
     scaling.edges = _edges(scaling.apply(values), counts, bins)
     return scaling
 

@@ -100,15 +100,17 @@ def _line(n: int, seed: int, labels: Any, groups: Any, order: Any) -> tuple[np.n
 
 
 def codes_of(name: str, values: Any, sort: bool = False) -> np.ndarray:
-    """Which of the distinct values each is (n,), missing ones as one of them.
+    """Which of the distinct values each is (n,), missing ones as one of them; sort: in their order.
 
-    Raises BadInput for values that cannot be compared.
+    Raises BadInput for values that have no equal, and for such of several kinds where they are sorted.
     """
     try:
+        if sort and pd.api.types.infer_dtype(values, skipna=True).startswith("mixed"):
+            raise TypeError("they have no order")
         codes: np.ndarray = pd.factorize(values, sort=sort, use_na_sentinel=False)[0]
     except TypeError as error:
         kinds = sorted({type(value).__name__ for value in values})
-        allowed = "numbers, texts or dates, all of one kind"
+        allowed = f"numbers, texts or dates{', all of one kind' if sort else ''}"
         raise BadInput(f"{name} must be {allowed}. Received: {listed(kinds)}.") from error
     return codes
 

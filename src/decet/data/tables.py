@@ -176,7 +176,16 @@ class TableCodec:
             numbers=len(self.scalings),
             categories=tuple(column.slots for column in self._used if column.slots),
             edges=tuple(tuple(s.edges.tolist()) for s in self.scalings),
+            fills=self._fills(),
         )
+
+    def _fills(self) -> tuple[float | None, ...]:
+        """By the first number of each column that has no flag one sees that its cell is empty."""
+        told: list[float | None] = [None] * len(self.scalings)
+        for column, at in zip(self._used, self._starts, strict=False):
+            if column.width and not column.flagged:
+                told[at] = float(np.float32(self.scalings[at].fill))
+        return tuple(told)
 
     def _flag_places(self) -> Iterable[tuple[int, int]]:
         slots = [column for column in self._used if column.slots]

@@ -24,9 +24,10 @@ def place_of(label: Any, classes: list[Any]) -> int | None:
     """Where a label stands among a model's classes; None of None. Raises BadInput for what is none of these."""
     if label is None:
         return None
-    if np.ndim(label) or label not in classes:
-        raise BadInput(f"label {label!r} is no class of this model: {listed(classes)}.")
-    return classes.index(label)
+    try:
+        return classes.index(label)
+    except (ValueError, TypeError) as error:  # arrays and such have no equal
+        raise BadInput(f"label {label!r} is no class of this model: {listed(classes)}.") from error
 
 
 def is_soft(y: Any) -> bool:

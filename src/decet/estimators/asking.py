@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from decet.contracts import ImageSpec, Learner, TableSpec, TokenSpec
-from decet.data.cells import MISSING
+from decet.data.cells import MISSING, UNKNOWN
+from decet.data.columns import FIRST
 from decet.data.resident import moved, padded, taken
 from decet.tasks.conformal import Examined
 from decet.training.memory import kept
@@ -24,8 +25,6 @@ BULK_NUMBERS = 786_432  # and numbers that enter it
 WIDTH = 128  # numbers that a word of a text becomes, more or less
 SMALL = 8  # pixels of a side of a picture as plain numbers, at most
 WIDEST = 1024  # numbers of a row that are looked at to tell how unlike others it is
-FLAG = 2  # slots of a column that says whether a number is missing
-GAP = 0.05  # what each empty or unknown cell adds: one hardly counts, a whole row of them does
 BLOCK = 1024  # rows that are read at a time
 
 
@@ -43,11 +42,11 @@ def answers_of(
 def examined(
     learner: Any, inputs: tuple[Any, ...], device: torch.device, chunk: int, spec: Any, glance: bool = False
 ) -> Examined:
-    """The same, with what the learner's head reads, how far its members disagree, and the rows as plain numbers."""
+    """The same, with what the learner's head reads, how far its members disagree, and the rows themselves."""
 
     def ask(part: tuple[Any, ...]) -> Examined:
         found: Examined = learner.examine(part, glance)
-        return found._replace(features=folded(found.features), plain=plain_numbers(part, spec))
+        return found._replace(features=folded(found.features), plain=plain_numbers(part, spec), gaps=gaps(part, spec))
 
     return _asked(learner, ask, inputs, device, chunk)
 
@@ -62,20 +61,34 @@ def folded(features: Tensor | None) -> Tensor | None:
 
 
 def plain_numbers(inputs: tuple[Any, ...], spec: Any) -> Tensor | None:
-    """Rows as few numbers (B, F), before any network: small pictures, columns of numbers and how many cells are empty
-    or unknown; None of other kinds."""
+    """Rows as few numbers (B, F), before any network: small pictures, columns of numbers; None of other kinds."""
     match spec:
         case ImageSpec():
             pixels = inputs[0].float()
             flat = pixels.mean(2) if pixels.dim() == 5 else pixels  # of a clip the mean of its frames
             return F.adaptive_avg_pool2d(flat, (min(SMALL, spec.height), min(SMALL, spec.width))).flatten(1)
-        case TableSpec() if not spec.sparse and spec.numbers < WIDEST:
-            numbers, slots = inputs
-            values = torch.tensor([count > FLAG for count in spec.categories], dtype=torch.bool, device=slots.device)
-            empty = (numbers == 0).sum(1) + ((slots <= MISSING) & values).sum(1)  # 0: the centre, which gaps become
-            return torch.cat([numbers.float(), GAP * empty.unsqueeze(1)], 1)
+        case TableSpec() if not spec.sparse and 0 < spec.numbers <= WIDEST:
+            numbers: Tensor = inputs[0].float()
+            return numbers
         case _:
             return None
+
+
+def gaps(inputs: tuple[Any, ...], spec: Any) -> Tensor | None:
+    """How many cells of each row are empty, or hold a category that training did not have (B, 1); None of no table."""
+    if not has_gaps(spec):
+        return None
+    numbers, slots = inputs
+    told = [i for i, fill in enumerate(spec.fills) if fill is not None]
+    fills = numbers.new_tensor([spec.fills[i] for i in told])
+    named = slots.new_tensor(spec.categories) > FIRST  # of the others no value is known, or they are flags
+    empty = (numbers[:, told] == fills).sum(1) + (slots == MISSING).sum(1) + ((slots == UNKNOWN) & named).sum(1)
+    return empty.float().unsqueeze(1)
+
+
+def has_gaps(spec: Any) -> bool:
+    """Whether `gaps` are counted of such rows."""
+    return isinstance(spec, TableSpec) and not spec.sparse
 
 
 def plain_width(spec: Any) -> int:
@@ -83,8 +96,8 @@ def plain_width(spec: Any) -> int:
     match spec:
         case ImageSpec():
             return spec.channels * min(SMALL, spec.height) * min(SMALL, spec.width)
-        case TableSpec() if not spec.sparse and spec.numbers < WIDEST:
-            return spec.numbers + 1
+        case TableSpec() if not spec.sparse and 0 < spec.numbers <= WIDEST:
+            return spec.numbers
         case _:
             return 0
 

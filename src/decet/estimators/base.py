@@ -310,6 +310,10 @@ class Estimator(BaseEstimator):
         said = self.question(**{f.name: getattr(self, f.name) for f in fields(self.question)})
         return joined(said, advised if advised is not None else getattr(self, "question_", None))
 
+    def _inputs(self) -> Any:
+        """How the data are read: as said, or as their kind has it."""
+        return self.inputs if self.inputs is not None else self.kind()
+
     def _device(self) -> torch.device:
         if self.device == "auto":
             return torch.device("cuda" if torch.cuda.is_available() else "cpu")

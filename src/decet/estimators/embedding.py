@@ -171,7 +171,7 @@ class Embeds(Estimator):
 
     def _given(self, X: Any, y: Any, *, reset: bool) -> Given:
         """The corpus that texts are, read whole: its words numbered, the rare ones left out."""
-        return X if isinstance(X, Given) else _read(X, self.inputs if self.inputs is not None else Texts(), Quiet())
+        return X if isinstance(X, Given) else _read(X, self._inputs(), Quiet())
 
     # ------------------------------------------------------------------------------------------------- words
 
@@ -319,7 +319,7 @@ class _Learning:
 
     def __init__(self, estimator: Embeds, cell: Any, call: Call, grown: Embeds | None = None) -> None:
         self.estimator, self.cell, self.call, self.grown = estimator, cell, call, grown
-        self.inputs = estimator.inputs if estimator.inputs is not None else Texts()
+        self.inputs = estimator._inputs()
         self.notes: list[str] = []
         for name, value in asdict(estimator.recipe or Recipe()).items():
             if value is not None and name not in USED:

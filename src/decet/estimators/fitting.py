@@ -74,6 +74,11 @@ def fit(estimator: Estimator, cell: Cell, given: Given, call: Call) -> None:
         _Fit(estimator, cell, given, call).run()
 
 
+def rows_held(count: int, inputs: Any) -> float:
+    """How many of so many rows calibrate: each in turn, or a tenth, of some kinds of data no more than they say."""
+    return count if count <= LARGE else min(HELD * count, inputs.held_out or count)
+
+
 class _Fit:
     """One fit, its intermediate results by name."""
 
@@ -175,7 +180,7 @@ class _Fit:
             return codes_of("groups", groups)
         if self.call.order is not None:
             return None
-        self.copies = ids = self._inputs().groups(self.given.rows)
+        self.copies = ids = self.estimator._inputs().groups(self.given.rows)
         distinct = len(np.unique(ids))
         return ids if 2 * FOLDS <= distinct < self.count else None  # a handful of distinct rows cannot be kept apart
 
@@ -193,16 +198,12 @@ class _Fit:
             raise BadInput(f"{what} names the column {values!r}, which X does not have.{suggest(values, names)}")
         return table[values]
 
-    def _inputs(self) -> Any:
-        return self.estimator.inputs if self.estimator.inputs is not None else self.estimator.kind()
-
     def _split(self) -> tuple[Array, Array | None, Array | None]:
         """Training, validation and calibration rows; None where there are none of their own."""
         self.groups, self.order = self._groups(), self._order()
         if self.count <= LARGE:
             return np.arange(self.count), None, None
-        most = self._inputs().held_out or self.count
-        share = min(HELD, most / self.count)
+        share = rows_held(self.count, self.estimator._inputs()) / self.count
         validation = share if self.call.validation is None else 0.0
         parts = split(
             self.count,
@@ -222,12 +223,12 @@ class _Fit:
 
     def _encoding(self, rows: Array | None) -> Any:
         """A codec learned from these rows, None = all, of the view that the family reads."""
-        return self._inputs().fit(self.given.rows, rows, self.cell.family.reads)  # type: ignore[attr-defined]
+        return self.estimator._inputs().fit(self.given.rows, rows, self.cell.family.reads)  # type: ignore[attr-defined]
 
     def _data_notes(self, rows: Array) -> None:
         self.codec = self._encoding(None if len(rows) == self.count else rows)
         self.encoded = self.codec.encode(self.given.rows)
-        self.notes += self._inputs().notes(self.given.rows, self.given.answers, self.codec, self.copies)
+        self.notes += self.estimator._inputs().notes(self.given.rows, self.given.answers, self.codec, self.copies)
         for note in self.notes:
             warnings.warn(note, DataWarning, stacklevel=6)
 
@@ -377,7 +378,7 @@ class _Fit:
                 answers = answers_of(learner, held, self.device, chunk, glance=True)
             else:
                 found = examined(learner, held, self.device, chunk, spec)
-                keep.append(found._replace(features=None, plain=None))  # of all epochs they would be many
+                keep.append(found._replace(features=None, plain=None, gaps=None))  # of all epochs they would be many
                 answers = found.answers.numpy()
             self.energy.look()
             known = {k: v for k, v in self._metrics(answers, target, tuple(shown)).items() if v is not None}
@@ -514,7 +515,7 @@ class _Fit:
             "family": f"{type(family).__name__} {asdict(family)}",
             "recipe": str(asdict(recipe)),
             "question": str(asdict(self.asked)),
-            "inputs": str(asdict(self._inputs())),
+            "inputs": str(asdict(self.estimator._inputs())),
             "seed": str(self.seed),
             "budget": str(self.call.budget),
             "start": str(self.call.start),

@@ -28,7 +28,7 @@ from decet.data.tokens import TextCodec
 from decet.data.vectors import has_vectors
 from decet.errors import BadInput, DecetError, suggest
 from decet.estimators import catalog, hub
-from decet.estimators.asking import examined, plain_width
+from decet.estimators.asking import examined
 from decet.estimators.base import PARTS, Estimator
 from decet.estimators.folders import check_own
 from decet.estimators.given import opened
@@ -127,7 +127,9 @@ def verify(folder: str | Path) -> Verification:
     same = set(made) == set(kept) and all(made[name].shape == kept[name].shape for name in made)
     result.checks.append(("golden names", same, f"{len(kept)} tensors"))
     replayed = {"encoding": [n for n in made if n.startswith("inputs.")], "answers": ["outputs"]}
-    for what, names in (replayed | ({"unlikeness": ["distances"]} if "distances" in made else {})).items():
+    if "distances" in made:
+        replayed["unlikeness"] = ["distances"]
+    for what, names in replayed.items():
         worst = max((_distance(made[n], kept[n]) for n in names), default=0.0) if same else float("inf")
         detail = f"largest relative difference {worst:.1e}, at most {TOLERANCE:.0e} allowed"
         result.checks.append((what, worst <= TOLERANCE, detail))
@@ -198,8 +200,8 @@ def _rebuilt(contents: artifact.Contents, into: Estimator | None) -> Estimator:
     estimator.learner_ = _learner(estimator, _part(weights, NETWORK))
     if estimator.answer_ is not None:
         width = estimator.learner_.body.summary_width
-        plain = plain_width(estimator.codec_.spec)
-        estimator.trust_ = Trust.restore(_arrays(weights, TRUST), estimator.answer_.spec, width, plain)
+        arrays, rows = _arrays(weights, TRUST), estimator.codec_.spec
+        estimator.trust_ = Trust.restore(arrays, estimator.answer_.spec, width, rows)
     estimator.target_names_ = tuple(model["targets"])
     estimator.n_features_in_ = int(model["columns"]["count"])
     if model["columns"]["names"]:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from decet.contracts import LabelSpec
 from decet.data.resident import taken
 from decet.errors import BadInput
-from decet.estimators.asking import WIDEST, bulk_of, examined
+from decet.estimators.asking import WIDEST, bulk_of, examined, has_gaps, plain_width
 from decet.tasks.classify import columns_of, ids_of
 from decet.tasks.conformal import Examined, Scores, intervals, label_scores, label_sets, number_scores
 from decet.tasks.likeness import Likeness, Strangeness
@@ -41,7 +41,7 @@ class Held:
 
 @dataclass(frozen=True)
 class Trust:
-    """scores, strangeness: of held-out rows; views: what training rows are like to the head, and as plain numbers;
+    """scores, strangeness: of held-out rows; views: what training rows are like to the head, as plain numbers, in gaps;
     floor (J,): what is added to the members' disagreement, so that no interval is empty; () of labels."""
 
     scores: Scores
@@ -69,7 +69,7 @@ class Trust:
     def seen(self, found: Examined) -> Examined:
         """What is found, with the distances in place of the many numbers that they are made of."""
         distances = torch.from_numpy(distances_of(self.views, found))
-        return found._replace(features=None, plain=None, distances=distances)
+        return found._replace(features=None, plain=None, gaps=None, distances=distances)
 
     def unlike(self, found: Examined) -> Array:
         """The share of held-out rows that are nearer to the training rows, (n,); found: as `seen`."""
@@ -100,9 +100,9 @@ class Trust:
         return arrays | {"floor": self.floor, "distances": strange.distances, "largest": strange.largest}
 
     @classmethod
-    def restore(cls, arrays: Mapping[str, Array], spec: Any, width: int, plain: int = 0) -> Trust | None:
-        """From `state`, for answers of that spec, a head that reads so many numbers, and rows of so many plain ones;
-        None where nothing was kept.
+    def restore(cls, arrays: Mapping[str, Array], spec: Any, width: int, rows: Any = None) -> Trust | None:
+        """From `state`, for answers of that spec, a head that reads so many numbers, and rows of that spec; None where
+        nothing was kept.
 
         Raises BadInput for other shapes, or numbers that cannot be.
         """
@@ -112,15 +112,17 @@ class Trust:
         columns = len(spec.classes) if labels else spec.count
         scores = tuple(arrays[f"scores.{j}"] for j in range(columns))
         floor, distances, largest = arrays["floor"], arrays["distances"], arrays["largest"]
-        names = [{name: f"views.{v}.{name}" for name in Likeness.ARRAYS} for v in range(len(distances))]
+        count = sum(name.endswith(".directions") for name in arrays)
+        names = [{name: f"views.{v}.{name}" for name in Likeness.ARRAYS} for v in range(count)]
         views = tuple(Likeness.restore({name: arrays[full] for name, full in view.items()}) for view in names)
         known = {f"scores.{j}" for j in range(columns)} | {full for view in names for full in view.values()}
         if beyond := sorted(set(arrays) - known - {"floor", "distances", "largest"}):
             raise BadInput(f"the weights do not fit the settings: held-out rows have no {beyond[0]!r}.")
         flat = all(array.ndim == 1 for array in (*scores, floor, largest)) and distances.ndim == 2
         fits = flat and len(floor) == (0 if labels else columns) and distances.size > 0 and len(largest) > 0
-        widths = [min(width, WIDEST), *([plain] if plain else [])]
-        if not fits or [len(view.directions) for view in views] != widths:
+        widths = [min(width, WIDEST), *([plain] if (plain := plain_width(rows)) else [])]
+        fitting = [[*widths, 1], widths] if has_gaps(rows) else [widths]  # older folders do not count gaps
+        if not fits or len(distances) != min(count, 2) or [len(view.directions) for view in views] not in fitting:
             raise BadInput("the weights do not fit the settings: what is kept of held-out rows has other shapes.")
         rising = all((np.diff(array) >= 0).all() for array in (*scores, largest, *distances))
         if not rising or not (floor > 0).all():
@@ -138,12 +140,16 @@ def views_of(
     if len(rows) > MOST:
         rows = rows[np.linspace(0, len(rows) - 1, MOST).round().astype(np.int64)]
     found = examined(learner, taken(inputs, torch.as_tensor(rows)), device, bulk_of(spec), spec, glance=True)
-    return tuple(Likeness.of(view, None if ids is None else ids[rows]) for view in _views(found))
+    own = None if ids is None else ids[rows]
+    views = [Likeness.of(view, own) for view in _views(found)]
+    return (*views, Likeness.of(found.gaps.numpy(), least=1.0)) if found.gaps is not None else tuple(views)
 
 
 def distances_of(views: tuple[Likeness, ...], found: Examined) -> Array:
-    """How far rows are from the training rows, by each view (n, V)."""
-    return np.stack([known.distances(view) for known, view in zip(views, _views(found), strict=True)], 1)
+    """How far rows are from the training rows: by what the head reads, and as they are (n, 1 or 2)."""
+    shown = [*_views(found), *([] if found.gaps is None else [found.gaps.numpy()])]
+    head, *plain = (known.distances(view) for known, view in zip(views, shown, strict=False))  # older: without gaps
+    return np.stack([head, np.sum(plain, 0)] if plain else [head], 1)
 
 
 def held_of(found: Examined, target: Array, views: tuple[Likeness, ...]) -> Held:

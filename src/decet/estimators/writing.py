@@ -277,7 +277,7 @@ class _Learning:
 
     def __init__(self, estimator: Writes, cell: Any, call: Call) -> None:
         self.estimator, self.cell, self.call = estimator, cell, call
-        self.prose = estimator.inputs if estimator.inputs is not None else Prose()
+        self.prose = estimator._inputs()
         self.before: Any = None if call.start is None else loaded(call.start)
         self.notes: list[str] = []
         if self.before is not None and not isinstance(self.before, Writes):

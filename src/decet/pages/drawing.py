@@ -62,6 +62,12 @@ class Line:
     points: str
     faint: bool = False
 
+    @property
+    def alone(self) -> tuple[str, str] | None:
+        """The place of a point that has no other to draw a line to."""
+        x, _, y = self.points.partition(",")
+        return None if " " in self.points else (x, y)
+
 
 @dataclass(frozen=True)
 class Chart:

@@ -48,7 +48,7 @@ def evidence(model: Any, text: str, label: Any = None) -> list[tuple[str, float]
         raise BadInput(f"evidence looks into one text, a str. Received: {type(text).__name__}.")
     classes = np.asarray(model.classes_).tolist()
     column = place_of(label, classes)
-    settings = model.inputs if model.inputs is not None else Texts()
+    settings = model._inputs()
     return evidence_in(lambda texts: model.predict_proba(list(texts)), settings, text, column)
 
 

@@ -64,10 +64,10 @@ def importance(model: Any, X: Any, y: Any = None, *, repeats: int = REPEATS, see
     check_range("seed", seed, 0, whole=True)
     model = model_of(model)
     given = _rows(model, X, y)
-    target = model._target(given.answers)
-    if not np.isfinite(_score(model, *_some(given.rows, target, seed))):
-        raise BadInput(f"{model.scored} is not defined on these {len(target):,} rows: their answers are all the same.")
-    return columns_by_loss(model, given.rows, target, repeats, seed)
+    found = columns_by_loss(model, given.rows, model._target(given.answers), repeats, seed)
+    if not np.isfinite([one.loss for one in found]).all():
+        raise BadInput(f"{model.scored} is not defined on these rows: their answers are all the same, or missing.")
+    return found
 
 
 def columns_by_loss(

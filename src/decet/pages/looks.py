@@ -172,7 +172,7 @@ def _texts(
     model: Any, rows: Documents, ids: Array, decided: Array, answers: Array, wrong: Sequence[Mistake], ask: Ask
 ) -> dict[str, Any]:
     """Texts with their words' evidence, and the most telling words of each class."""
-    settings = model.inputs if model.inputs is not None else Texts()
+    settings = model._inputs()
     classes = [str(name) for name in model.answer_.classes[0].tolist()]
     chance, texts = answers[np.arange(len(decided)), decided], rows.texts
     right = []

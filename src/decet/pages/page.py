@@ -103,7 +103,8 @@ def model_page(model: Any, X: Any, y: Any, command: str = "", train: Any = None)
     told = model.provenance_
     looks, metrics, score, on, alike = None, model.metrics_, None, told["validation"], 0
     trained = None if train is None else trained_rows(model, train)
-    seen = isinstance(X, (str, Path)) and str(X) == told["data"] and not Path(X).is_dir()
+    named = X.name if isinstance(X, datasets.Loaded) else X
+    seen = isinstance(named, (str, Path)) and str(named) == told["data"] and not Path(named).is_dir()
     if X is not None:
         given = model._given(X, y, reset=False)
         if given.answers is None:

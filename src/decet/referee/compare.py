@@ -27,7 +27,7 @@ from decet.errors import BadInput, DecetError, Unsupported, check_range, listed,
 from decet.estimators.base import Estimator
 from decet.estimators.catalog import FAMILIES
 from decet.estimators.fingerprints import copies
-from decet.estimators.fitting import HELD, LARGE, USUAL
+from decet.estimators.fitting import USUAL, rows_held
 from decet.estimators.folders import COMPARISON, check_free_to_compare
 from decet.estimators.reading import DataWarning
 from decet.estimators.saved import verify
@@ -50,6 +50,7 @@ Array = NDArray[Any]
 TEST = 0.2  # share of the rows that are set aside, where there is no official test
 LEAST = 2.0  # seconds of a budget for each contender
 OWN, FITTING = 0.95, 0.9  # share of the budget that is given out, and of a share that its fit may take
+UNVERIFIED = "the saved model of "  # how the warning begins
 ANSWERS = "answers.safetensors"  # what contenders said so far, beside an unfinished comparison
 
 
@@ -171,12 +172,11 @@ def _check_length(template: Any, budget: float | None) -> None:
             raise BadInput(f"budget and recipe.{name} both say how long to train; keep one.")
 
 
-def _check_covered(asked: Any, ground: Ground) -> None:
-    """Refuse a coverage that held-out rows cannot tell: of few rows all are held out in turn, else a tenth."""
+def _check_covered(template: Any, asked: Any, ground: Ground) -> None:
+    """Refuse a coverage that the rows to be held out cannot tell."""
     coverage = getattr(asked, "coverage", None)
     if coverage is not None and coverage > USUAL:
-        rows = ground.train.rows.shape[0]
-        check_coverage(coverage, rows if rows <= LARGE else round(HELD * rows))
+        check_coverage(coverage, round(rows_held(ground.train.rows.shape[0], template._inputs())))
 
 
 def _check_budget(budget: float | None, contenders: int) -> None:
@@ -198,7 +198,7 @@ class _Match:
         stand = GROUNDS.get(template.question, row_ground)
         self.ground = stand(template, X, y, groups=call.groups, order=call.order, test=call.test)
         self.asked = template._asked()
-        _check_covered(self.asked, self.ground)
+        _check_covered(template, self.asked, self.ground)
         self.results: dict[str, Result] = {}
         self.answers: dict[str, Array] = {}
         self.done: dict[str, Contender] = {}
@@ -363,10 +363,10 @@ class _Match:
             return
         checked = verify(self.call.out / best.folder)
         found.facts["verified"] = bool(checked)
+        found.warnings = [told for told in found.warnings if not told.startswith(UNVERIFIED)]
         if not checked:
-            reason = next((detail for _, good, detail in checked.checks if not good), "nothing was checked")
-            told = f"the saved model of {best.name} does not verify: {reason}"
-            found.warnings = list(dict.fromkeys([*found.warnings, told]))
+            bad = [f"{what}: {detail}" for what, good, detail in checked.checks if not good]
+            found.warnings.append(f"{UNVERIFIED}{best.name} does not verify ({listed(bad) or 'nothing was checked'})")
 
     def _comparison(self) -> Comparison:
         networks = [c for c in self.done.values() if isinstance(c, Network)]
@@ -428,6 +428,7 @@ class _Match:
             )
         if not (folder / ANSWERS).exists():
             self._verify(before)
+            before.write(folder, page=False)
             _warn(before)
             return before
         self.spent = before.seconds
@@ -442,7 +443,7 @@ class _Match:
         if result.folder is not None:
             try:
                 self.done[result.name] = self.ground.network.loaded(result.name, folder / result.folder)
-            except BadInput as error:
+            except DecetError as error:
                 self.call.show.say(f"{result.name} is fitted again: {error}")
                 return
         self.results[result.name], self.answers[result.name] = result, answers

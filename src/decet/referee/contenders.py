@@ -209,7 +209,7 @@ def _count(X: Any) -> int:
 def baselines(estimator: Any, given: Given, answer: Any) -> list[Baseline]:
     """The floor, then what needs no network for this kind of data; codecs look at the training rows `given` alone."""
     beside = BESIDE.get(estimator.kind)
-    inputs = estimator.inputs if estimator.inputs is not None else estimator.kind()
+    inputs = estimator._inputs()
     numbers = not isinstance(answer, LabelCodec)
     encode, models = (_as_it_is, {}) if beside is None else beside(inputs, given.rows, numbers, int(estimator.seed))
     lowest = [Baseline(name, FLOOR, model, _only_count, answer) for name, model in floor(numbers=numbers).items()]

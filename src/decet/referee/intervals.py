@@ -3,7 +3,8 @@
 A score is a function of sums over items (`Classify.items`, `Regress.items`), so a resample is n drawn items, which are
 counted, and a score is one product of these counts with what each item brings.
 
-Resamples of items that are all right are all right too, so a perfect share has the interval of a binomial one.
+Resamples of items that are all right are all right too. So the interval of a share reaches at least as low as the
+binomial one of a perfect share, and as high as that of none.
 
 References: Efron & Tibshirani, An Introduction to the Bootstrap, 1993 (percentile intervals); Clopper & Pearson, 1934.
 """
@@ -55,20 +56,23 @@ def resampled(items: Sequence[Array], of_items: Callable[[Array], Array], seed: 
 def interval(value: float, values: Array, trials: int | None = None) -> Interval:
     """The value with the middle 95 % of its resampled values; NaN where none of these is defined.
 
-    trials: of a share of so many items, which may be all or none of them.
+    trials: of a share of so many items.
     """
     known = values[np.isfinite(values)]
     if not len(known):
         return Interval(value, float("nan"), float("nan"))
-    if trials and value in (0.0, 1.0):
-        return Interval(value, *chance_between(round(value * trials), trials))
     low, high = np.quantile(known, [(1 - SHARE) / 2, (1 + SHARE) / 2])
+    if trials:  # no surer than of items that are all right, or all wrong
+        low, high = min(low, chance_between(trials, trials)[0]), max(high, chance_between(0, trials)[1])
     return Interval(value, float(low), float(high))
 
 
 def shared_by(task: Any, items: Array) -> int | None:
-    """How many items the score of a task is a share of; None where it is no share."""
-    return len(items) if isinstance(task, Classify) else None
+    """How many items the score of a task is a share of, of several columns in the least; None where it is no share."""
+    if not isinstance(task, Classify):
+        return None
+    right_and_known = items.sum(0)
+    return int(right_and_known[len(right_and_known) // 2 :].min())
 
 
 def chance_between(hits: int, rows: int) -> tuple[float, float]:

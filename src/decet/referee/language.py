@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from decet.data.passages import Passages
-from decet.data.prose import Prose, ProseCodec
+from decet.data.prose import ProseCodec
 from decet.errors import BadInput
 from decet.estimators.reading import Given
 from decet.estimators.writing import cut_in_two, official, passages_in, stream_of, told
@@ -53,7 +53,7 @@ def language_ground(template: Any, X: Any, y: Any, *, groups: Any, order: Any, t
     """
     if y is not None or groups is not None or order is not None:
         raise BadInput("writers are judged by the text itself. Leave target, groups and order out.")
-    prose = template.inputs if template.inputs is not None else Prose()
+    prose = template._inputs()
     whole, name = passages_in(X, prose, "train")
     judged = official(X, prose, "test")
     how = f"the last {test:.0%} of the text" if judged is None else "the official test part"

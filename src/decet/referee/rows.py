@@ -144,7 +144,7 @@ def _column(given: Given, values: Any) -> Any:
 
 def _copies(template: Any, given: Given) -> Array | None:
     """Groups of equal rows, where there are any and enough others."""
-    inputs = template.inputs if template.inputs is not None else template.kind()
+    inputs = template._inputs()
     ids: Array = inputs.groups(given.rows)
     return ids if 2 * FOLDS <= len(np.unique(ids)) < len(ids) else None
 

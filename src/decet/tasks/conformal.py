@@ -40,7 +40,8 @@ class Examined(NamedTuple):
     spread: Tensor | None = None  # (B, J), how far its members disagree, in the answers' units
     features: Tensor | None = None  # (B, D), what its head reads
     plain: Tensor | None = None  # (B, F), the rows themselves as numbers, of kinds of data that have such
-    distances: Tensor | None = None  # (B, V), how far they are from the training rows, by each of these two
+    gaps: Tensor | None = None  # (B, 1), how many of their cells are empty or unknown, of tables
+    distances: Tensor | None = None  # (B, V), how far they are from the training rows, by what is behind them
 
     def room(self, rows: int) -> Examined:
         """Room for so many rows of the same, on the CPU, to be filled by `put`."""

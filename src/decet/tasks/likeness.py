@@ -9,6 +9,10 @@ covariance (Lee et al., 1807.03888), which is low rank plus a rest that is alike
 training rows as they are, too. The score of a row is the share of held-out rows that are nearer, by the view that finds
 it farther: 0.5 is ordinary, 1 is farther than all. One ordinary row of a hundred has 0.99, too.
 
+Cells of a table that are empty or unknown are filled before any network, and look ordinary; so their number, held
+against that of training rows, is added to what the columns of numbers say. One more than usual weighs as much as one
+column that is a spread off.
+
 Differs: below 5,000 rows held-out rows are those of cross-fitting's folds, seen by the folds' last networks.
 """
 
@@ -42,8 +46,11 @@ class Likeness:
     rest: float
 
     @classmethod
-    def of(cls, features: Array, ids: Array | None = None) -> Likeness:
-        """From what the network makes of training rows, (n, D); ids (n,) their classes, -1 = not known."""
+    def of(cls, features: Array, ids: Array | None = None, least: float | None = None) -> Likeness:
+        """From what the network makes of training rows, (n, D); ids (n,) their classes, -1 = not known.
+
+        least: what each direction's spread is at least; None = a thousandth of their mean.
+        """
         features = features.astype(np.float64)
         if ids is None:
             ids = np.zeros(len(features), np.int64)
@@ -56,7 +63,7 @@ class Likeness:
         covariance = centred.T @ centred / max(1, len(known) - len(present))
         spreads, directions = np.linalg.eigh(covariance)
         order = np.argsort(-spreads)[:DIRECTIONS]
-        least = LEAST * float(max(spreads.mean(), 1e-12))
+        least = LEAST * float(max(spreads.mean(), 1e-12)) if least is None else least
         others = np.delete(spreads, order)
         rest = max(float(others.mean()), least) if len(others) else 1.0
         main = np.maximum(spreads[order], least)
@@ -82,19 +89,19 @@ class Likeness:
         return cls(means, directions, spreads, float(rest[0]))
 
     def distances(self, features: Array) -> Array:
-        """d of each row, float32 (n,)."""
-        features = features.astype(np.float32)
-        inner, means = features @ self.directions, self.means @ self.directions  # (n, R), (K, R)
-        has_rest = self.directions.shape[1] < self.directions.shape[0]
-        found = np.full(len(features), np.inf, np.float32)
+        """d of each row, float32 (n,); reckoned in float64, for the rest is a small difference of large numbers."""
+        features, directions = features.astype(np.float64), self.directions.astype(np.float64)
+        inner, means = features @ directions, self.means @ directions  # (n, R), (K, R)
+        has_rest = directions.shape[1] < directions.shape[0]
+        found = np.full(len(features), np.inf)
         for mean, own in zip(self.means, means, strict=True):
             left = np.square(inner - own)
             near = (left / self.spreads).sum(1)
             if has_rest:
                 outside = np.square(features - mean).sum(1) - left.sum(1)
-                near = near + np.maximum(outside, 0) / np.float32(self.rest)
+                near = near + np.maximum(outside, 0) / self.rest
             found = np.minimum(found, near)
-        return found
+        return found.astype(np.float32)
 
 
 @dataclass(frozen=True)
