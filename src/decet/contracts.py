@@ -223,16 +223,13 @@ class Stage:
 
 @dataclass
 class Clock:
-    """Where training stands: every random draw takes its seed from here, every schedule its progress.
-
-    `plan`: decisions (step, progress there, last step), linear between, to exactly 1; a budget adds to it.
-    """
+    """Where training stands: every random draw takes its seed from here, every schedule its progress."""
 
     seed: int = 0
     step: int = 0
     rank: int = 0
     world: int = 1
-    plan: list[tuple[int, float, int]] = field(default_factory=list)
+    plan: list[tuple[int, float, int]] = field(default_factory=list)  # decisions (step, progress there, last step)
     rate: float = 0.0  # the learning rate of this step, set by the loop
 
     def key(self, purpose: str, step: int | None = None) -> int:  # 32 bits, one-to-one in step, apart by purpose
@@ -246,6 +243,6 @@ class Clock:
         return self.plan[-1][2]
 
     @property
-    def progress(self) -> float:
+    def progress(self) -> float:  # linear between decisions, which a budget adds to, to exactly 1
         step, done, last = self.plan[-1]
         return min(1.0, done + (1.0 - done) * (self.step - step) / max(1, last - step))
