@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from decet.errors import BadInput
-from decet.estimators.crossfitting import Fold, pooled, read, write
+from decet.estimators.crossfitting import SPARED, Fold, halved, pooled, read, too_short, write
 from decet.tasks.conformal import Examined
 
 
@@ -52,6 +52,7 @@ def test_what_was_kept_is_found_again(tmp_path, spread: bool) -> None:
     assert chosen is not None
     write(tmp_path / "a.safetensors", {"seed": "0"}, chosen)
     again = read(tmp_path / "a.safetensors", {"seed": "0"}, TARGET)
+    assert again is not None
     assert (again.epochs, again.records, again.rows.tolist()) == (1, [{"epoch": 1}], [0, 1, 2, 3])
     for name in ("answers", "target", "distances", "spread"):
         assert np.array_equal(getattr(again.held, name), getattr(chosen.held, name)), name
@@ -63,3 +64,33 @@ def test_folds_of_another_run_are_refused(tmp_path) -> None:
     write(tmp_path / "a.safetensors", {"seed": "0", "family": "x"}, chosen)
     with pytest.raises(BadInput, match="belongs to another run: seed differ. Repeat that run's settings"):
         read(tmp_path / "a.safetensors", {"seed": "1", "family": "x"}, TARGET)
+
+
+@pytest.mark.parametrize(
+    ("epochs", "rows", "spent", "short"),
+    [
+        (2, SPARED, 1 / 6, True),
+        (5, SPARED, 1 / 6, False),  # enough to choose by
+        (2, SPARED - 1, 1 / 6, False),  # no rows to spare
+        (2, SPARED, 1 / 12, False),  # it stopped by itself, and others will
+    ],
+)
+def test_a_budget_may_be_too_short_for_folds(epochs: int, rows: int, spent: float, short: bool) -> None:
+    assert too_short(epochs, rows, spent, fits=6) is short
+
+
+def test_held_out_rows_are_halved_with_their_classes_and_groups() -> None:
+    rows, held = np.arange(80), np.arange(80, 100)
+    labels, groups = np.arange(100) % 2, np.arange(100) // 2
+    train, validation, calibration = halved(rows, held, 0, {"labels": labels, "groups": groups, "order": None})
+    assert validation is not None
+    assert calibration is not None
+    assert train.tolist() == rows.tolist()
+    assert sorted([*validation, *calibration]) == held.tolist()
+    assert not set(groups[validation]) & set(groups[calibration])
+    assert len(validation) == len(calibration) == 10
+
+
+def test_that_there_was_no_time_is_kept_too(tmp_path) -> None:
+    write(tmp_path / "a.safetensors", {"seed": "0"}, None)
+    assert read(tmp_path / "a.safetensors", {"seed": "0"}, TARGET) is None

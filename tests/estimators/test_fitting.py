@@ -119,6 +119,27 @@ def test_large_tables_set_validation_and_calibration_rows_aside(large, spy):
     assert (len(trained), len(validation), len(calibration)) == (64, 8, 8)
 
 
+def test_where_a_budget_is_too_short_for_folds_those_of_the_first_are_set_aside(spy, monkeypatch, tmp_path):
+    monkeypatch.setattr(fitting, "too_short", lambda *said: True)
+    model = TableClassifier(SMALL, recipe=Recipe(members=1)).fit(X, Y, budget=2.0, out=tmp_path)
+    (fold, trained), (calibration, validation) = spy.trained, spy.asked
+    assert fold == trained
+    assert spy.validated[1] == validation
+    assert not trained & (validation | calibration)
+    assert not validation & calibration
+    assert trained | validation | calibration == set(range(80))
+    assert (len(trained), len(validation), len(calibration)) == (64, 8, 8)
+    assert model.provenance_["validation"] == "rows set aside"
+    assert model._trust().rows == 8
+    assert decet.verify(tmp_path).ok
+
+
+def test_a_length_or_a_coverage_that_was_asked_for_keeps_the_folds(spy, monkeypatch):
+    monkeypatch.setattr(fitting, "too_short", lambda *said: True)
+    TableClassifier(SMALL, recipe=Recipe(members=1), coverage=0.95).fit(X, Y, budget=1.0)
+    assert len(spy.trained) == 6
+
+
 def test_with_validation_rows_of_the_users_own_only_calibration_rows_are_set_aside(large, spy):
     classifier().fit(X, Y, validation=(X[:20], Y[:20]))
     (trained,), (calibration,) = spy.trained, spy.asked

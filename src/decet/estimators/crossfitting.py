@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -10,12 +10,16 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from decet.data.splits import split
 from decet.errors import BadInput, listed
 from decet.estimators.trust import Held
 from decet.tasks.conformal import Examined
 from decet.training.checkpoint import read_tree, write_tree
 
 Array = NDArray[Any]
+Parts = tuple[Array, Array | None, Array | None]  # rows to train, to validate, to calibrate
+SHORT = 5  # epochs of a fold that are too few to tell anything
+SPARED = 1_000  # rows from which a fifth can be spared
 
 
 class Fold(NamedTuple):
@@ -56,8 +60,24 @@ def pooled(folds: Sequence[Fold], said: bool, records: list[dict[str, Any]], tar
     return Pooled(None if said else best + 1, records, rows[order], held)
 
 
-def write(path: Path, identity: dict[str, str], found: Pooled) -> None:
-    """Keep it for the run of this identity."""
+def too_short(epochs: int, rows: int, spent: float, fits: int) -> bool:
+    """Whether the first of so many fits got too few epochs; spent: which share of the budget is gone after it."""
+    stopped = spent < 0.8 / fits  # by itself, not by the budget
+    return epochs < SHORT and rows >= SPARED and not stopped
+
+
+def halved(rows: Array, held: Array, seed: int, together: Mapping[str, Any]) -> Parts:
+    """Of a fold the rows to train; those held out, half to validate and half to calibrate."""
+    own = {name: None if values is None else np.asarray(values)[held] for name, values in together.items()}
+    halves = split(len(held), seed=seed, fractions=(0.5, 0.5, 0.0), **own)  # type: ignore[arg-type]
+    return rows, held[halves.train], held[halves.validation]
+
+
+def write(path: Path, identity: dict[str, str], found: Pooled | None) -> None:
+    """Keep it for the run of this identity; None: that there was no time for folds."""
+    if found is None:
+        write_tree(path, {"identity": identity})
+        return
     arrays = {"rows": found.rows, "answers": found.held.answers, "distances": found.held.distances}
     if found.held.spread is not None:
         arrays["spread"] = found.held.spread
@@ -65,7 +85,7 @@ def write(path: Path, identity: dict[str, str], found: Pooled) -> None:
     write_tree(path, told | {name: torch.from_numpy(array) for name, array in arrays.items()})
 
 
-def read(path: Path, identity: dict[str, str], target: Array) -> Pooled:
+def read(path: Path, identity: dict[str, str], target: Array) -> Pooled | None:
     """What was kept. Raises BadInput where it is of another run."""
     saved = read_tree(path)
     if saved["identity"] != identity:
@@ -74,6 +94,8 @@ def read(path: Path, identity: dict[str, str], target: Array) -> Pooled:
             f"the checkpoint in {path.parent} belongs to another run: {listed(differ)} differ. "
             f"Repeat that run's settings, choose another --out, or start anew with --overwrite."
         )
+    if "rows" not in saved:
+        return None
     rows = saved["rows"].numpy()
     spread = saved["spread"].numpy() if "spread" in saved else None
     held = Held(saved["answers"].numpy(), target[rows], spread, saved["distances"].numpy())

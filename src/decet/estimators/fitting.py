@@ -2,7 +2,8 @@
 
 Rows that choose the epoch (validation), rows that set the temperature (calibration) and rows that train are never
 mixed. Above `LARGE` rows they are 10 %, 10 % and 80 %. Below, nothing can be spared: 5-fold cross-fitting chooses the
-number of epochs and gives the calibration answers, then one fit uses all rows.
+number of epochs and gives the calibration answers, then one fit uses all rows. That takes six fits: where a budget
+leaves the first of them a few epochs only, its held-out rows are set aside, and the rest goes to one fit.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from decet.estimators.answers import fit_answer
 from decet.estimators.asking import answers_of, bulk_of, examined
 from decet.estimators.base import Cell, Estimator
 from decet.estimators.calls import Call, loaded, ready
-from decet.estimators.crossfitting import Fold, Pooled, pooled
+from decet.estimators.crossfitting import Fold, Parts, Pooled, halved, pooled, too_short
 from decet.estimators.fingerprints import checksum, digest_of, tensors_of
 from decet.estimators.folders import CROSSFIT
 from decet.estimators.reading import DataWarning, Given
@@ -64,6 +65,7 @@ class Choice:
     rows: Array | None = None  # which those are
     metrics: dict[str, float | None] = field(default_factory=dict)
     how: str = "too few rows to hold any out"
+    apart: Parts | None = None  # rows to train, validate and calibrate, where the budget was too short for folds
     learner: Learner | None = None  # of a fold in which training was interrupted
     outcome: Outcome | None = None
 
@@ -102,14 +104,18 @@ class _Fit:
         self._check_metric()
         weight = self._weights()
         train_rows, validation, calibration = self._split()
-        self.asked_after = min(len(train_rows), MOST)
-        self.asked_after += sum(len(rows) for rows in (validation, calibration) if rows is not None)
+        self._count_asked(train_rows, validation, calibration)
         self._check_coverage(calibration)
         self._data_notes(train_rows)
         choice = Choice()
         if validation is None and self.call.validation is None and self._foldable():
             choice = self._cross_fitted(weight)
             choice.how = choice.how if choice.learner is not None else f"{FOLDS}-fold cross-fitting"
+        if choice.apart is not None:
+            train_rows, validation, calibration = choice.apart
+            self._count_asked(*choice.apart)
+            self.codec = self._encoding(train_rows)
+            self.encoded = self.codec.encode(self.given.rows)
         if choice.learner is not None and choice.outcome is not None:  # interrupted: the fold so far is the model
             learner, outcome = choice.learner, choice.outcome
         else:
@@ -130,6 +136,11 @@ class _Fit:
             self.estimator.save(self.call.out)
             if not outcome.interrupted:  # an interrupted run can still be resumed
                 shutil.rmtree(self.call.out / "checkpoint", ignore_errors=True)
+
+    def _count_asked(self, *parts: Array | None) -> None:
+        """How many rows are to be answered after training."""
+        train_rows, *others = (0 if rows is None else len(rows) for rows in parts)
+        self.asked_after = min(train_rows, MOST) + sum(others)
 
     # ------------------------------------------------------------------------------------- answers and rows
 
@@ -198,21 +209,15 @@ class _Fit:
             raise BadInput(f"{what} names the column {values!r}, which X does not have.{suggest(values, names)}")
         return table[values]
 
-    def _split(self) -> tuple[Array, Array | None, Array | None]:
+    def _split(self) -> Parts:
         """Training, validation and calibration rows; None where there are none of their own."""
         self.groups, self.order = self._groups(), self._order()
         if self.count <= LARGE:
             return np.arange(self.count), None, None
         share = rows_held(self.count, self.estimator._inputs()) / self.count
         validation = share if self.call.validation is None else 0.0
-        parts = split(
-            self.count,
-            seed=self.seed,
-            labels=self._labels(),
-            groups=self.groups,
-            order=self.order,
-            fractions=(1.0 - validation - share, validation, share),
-        )
+        fractions = (1.0 - validation - share, validation, share)
+        parts = split(self.count, seed=self.seed, fractions=fractions, **self._together())
         return parts.train, parts.validation if len(parts.validation) else None, parts.calibration
 
     def _foldable(self) -> bool:
@@ -394,19 +399,40 @@ class _Fit:
         identity = self._identity()
         if self.call.resume and path is not None and path.exists():
             found = crossfitting.read(path, identity, self.target.numpy())
+            if found is None:
+                return self._set_apart()
             self.records += found.records
             return self._chosen(found)
-        parts = folds(self.count, FOLDS, seed=self.seed, labels=self._labels(), groups=self.groups, order=self.order)
         done: list[Fold] = []
-        for number, (rows, held) in enumerate(parts):
+        for number, (rows, held) in enumerate(self._folds()):
             fold = self._fold(number, rows, held, weight)
             if isinstance(fold, Choice):
                 return fold
+            if number == 0 and self._too_short(fold):
+                if path is not None:
+                    crossfitting.write(path, identity, None)
+                return self._set_apart()
             done.append(fold)
         chosen = pooled(done, self._said_length(), self.records, self.target.numpy())
         if chosen is not None and path is not None:
             crossfitting.write(path, identity, chosen)
         return Choice() if chosen is None else self._chosen(chosen)
+
+    def _folds(self) -> list[tuple[Array, Array]]:
+        return folds(self.count, FOLDS, seed=self.seed, **self._together())
+
+    def _together(self) -> dict[str, Any]:
+        """What no split may break up, by a value a row."""
+        return {"labels": self._labels(), "groups": self.groups, "order": self.order}
+
+    def _too_short(self, first: Fold) -> bool:
+        """Whether one fit of all of the budget tells more than six, which alone tell a coverage beyond the usual."""
+        if self.call.budget is None or self._said_length() or self.asked.coverage > USUAL:
+            return False
+        return too_short(len(first.scores), self.count, 1 - (self._left() or 0.0) / self.call.budget, FOLDS + 1)
+
+    def _set_apart(self) -> Choice:
+        return Choice(apart=halved(*self._folds()[0], self.seed, self._together()))
 
     def _chosen(self, found: Pooled) -> Choice:
         return Choice(found.epochs, found.held, found.rows, self._metrics(found.held.answers, found.held.target))
