@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from decet.errors import BadInput
-from decet.estimators.crossfitting import SPARED, Fold, halved, pooled, read, too_short, write
+from decet.estimators.crossfitting import SPARED, Fold, pooled, read, too_short, write
 from decet.tasks.conformal import Examined
 
 
@@ -77,18 +77,6 @@ def test_folds_of_another_run_are_refused(tmp_path) -> None:
 )
 def test_a_budget_may_be_too_short_for_folds(epochs: int, rows: int, spent: float, short: bool) -> None:
     assert too_short(epochs, rows, spent, fits=6) is short
-
-
-def test_held_out_rows_are_halved_with_their_classes_and_groups() -> None:
-    rows, held = np.arange(80), np.arange(80, 100)
-    labels, groups = np.arange(100) % 2, np.arange(100) // 2
-    train, validation, calibration = halved(rows, held, 0, {"labels": labels, "groups": groups, "order": None})
-    assert validation is not None
-    assert calibration is not None
-    assert train.tolist() == rows.tolist()
-    assert sorted([*validation, *calibration]) == held.tolist()
-    assert not set(groups[validation]) & set(groups[calibration])
-    assert len(validation) == len(calibration) == 10
 
 
 def test_that_there_was_no_time_is_kept_too(tmp_path) -> None:

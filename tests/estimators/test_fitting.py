@@ -119,11 +119,10 @@ def test_large_tables_set_validation_and_calibration_rows_aside(large, spy):
     assert (len(trained), len(validation), len(calibration)) == (64, 8, 8)
 
 
-def test_where_a_budget_is_too_short_for_folds_those_of_the_first_are_set_aside(spy, monkeypatch, tmp_path):
+def test_where_a_budget_is_too_short_for_folds_rows_are_set_aside(spy, monkeypatch, tmp_path):
     monkeypatch.setattr(fitting, "too_short", lambda *said: True)
     model = TableClassifier(SMALL, recipe=Recipe(members=1)).fit(X, Y, budget=2.0, out=tmp_path)
-    (fold, trained), (calibration, validation) = spy.trained, spy.asked
-    assert fold == trained
+    (_, trained), (calibration, validation) = spy.trained, spy.asked
     assert spy.validated[1] == validation
     assert not trained & (validation | calibration)
     assert not validation & calibration
@@ -132,6 +131,18 @@ def test_where_a_budget_is_too_short_for_folds_those_of_the_first_are_set_aside(
     assert model.provenance_["validation"] == "rows set aside"
     assert model._trust().rows == 8
     assert decet.verify(tmp_path).ok
+
+
+def test_so_are_later_rows_of_time_and_whole_groups(spy, monkeypatch):
+    monkeypatch.setattr(fitting, "too_short", lambda *said: True)
+    short = {"recipe": Recipe(members=1)}
+    TableClassifier(SMALL, **short).fit(X, Y, budget=1.0, order=np.arange(80))
+    trained, (calibration, validation) = spy.trained[-1], spy.asked[-2:]
+    assert len(trained) == 64
+    assert max(trained) < min(validation) <= max(validation) < min(calibration)
+    TableClassifier(SMALL, **short).fit(X, Y, budget=1.0, groups=np.arange(80) // 16)  # five groups, one a fold
+    parts = [{row // 16 for row in rows} for rows in (spy.trained[-1], *spy.asked[-2:])]
+    assert sum(map(len, parts)) == 5
 
 
 def test_a_length_or_a_coverage_that_was_asked_for_keeps_the_folds(spy, monkeypatch):

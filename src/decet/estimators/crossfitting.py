@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -10,14 +10,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from decet.data.splits import split
 from decet.errors import BadInput, listed
 from decet.estimators.trust import Held
 from decet.tasks.conformal import Examined
 from decet.training.checkpoint import read_tree, write_tree
 
 Array = NDArray[Any]
-Parts = tuple[Array, Array | None, Array | None]  # rows to train, to validate, to calibrate
 SHORT = 5  # epochs of a fold that are too few to tell anything
 SPARED = 1_000  # rows from which a fifth can be spared
 
@@ -64,13 +62,6 @@ def too_short(epochs: int, rows: int, spent: float, fits: int) -> bool:
     """Whether the first of so many fits got too few epochs; spent: which share of the budget is gone after it."""
     stopped = spent < 0.8 / fits  # by itself, not by the budget
     return epochs < SHORT and rows >= SPARED and not stopped
-
-
-def halved(rows: Array, held: Array, seed: int, together: Mapping[str, Any]) -> Parts:
-    """Of a fold the rows to train; those held out, half to validate and half to calibrate."""
-    own = {name: None if values is None else np.asarray(values)[held] for name, values in together.items()}
-    halves = split(len(held), seed=seed, fractions=(0.5, 0.5, 0.0), **own)  # type: ignore[arg-type]
-    return rows, held[halves.train], held[halves.validation]
 
 
 def write(path: Path, identity: dict[str, str], found: Pooled | None) -> None:

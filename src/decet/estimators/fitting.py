@@ -3,7 +3,7 @@
 Rows that choose the epoch (validation), rows that set the temperature (calibration) and rows that train are never
 mixed. Above `LARGE` rows they are 10 %, 10 % and 80 %. Below, nothing can be spared: 5-fold cross-fitting chooses the
 number of epochs and gives the calibration answers, then one fit uses all rows. That takes six fits: where a budget
-leaves the first of them a few epochs only, its held-out rows are set aside, and the rest goes to one fit.
+leaves the first of them a few epochs only, rows are set aside here too, and the rest of it goes to one fit.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from decet.estimators.answers import fit_answer
 from decet.estimators.asking import answers_of, bulk_of, examined
 from decet.estimators.base import Cell, Estimator
 from decet.estimators.calls import Call, loaded, ready
-from decet.estimators.crossfitting import Fold, Parts, Pooled, halved, pooled, too_short
+from decet.estimators.crossfitting import Fold, Pooled, pooled, too_short
 from decet.estimators.fingerprints import checksum, digest_of, tensors_of
 from decet.estimators.folders import CROSSFIT
 from decet.estimators.reading import DataWarning, Given
@@ -47,6 +47,7 @@ from decet.training.progress import Part
 from decet.training.recipe import FALLBACK, Recipe
 
 Array = NDArray[Any]
+Parts = tuple[Array, Array | None, Array | None]  # rows to train, to validate, to calibrate
 LARGE = 5_000  # rows from which validation and calibration rows are set aside
 HELD = 0.1  # share of them for each, at most
 FOLDS = 5
@@ -214,7 +215,10 @@ class _Fit:
         self.groups, self.order = self._groups(), self._order()
         if self.count <= LARGE:
             return np.arange(self.count), None, None
-        share = rows_held(self.count, self.estimator._inputs()) / self.count
+        return self._parted(rows_held(self.count, self.estimator._inputs()) / self.count)
+
+    def _parted(self, share: float) -> Parts:
+        """The same, so large a share of all rows for each of the latter two."""
         validation = share if self.call.validation is None else 0.0
         fractions = (1.0 - validation - share, validation, share)
         parts = split(self.count, seed=self.seed, fractions=fractions, **self._together())
@@ -400,26 +404,23 @@ class _Fit:
         if self.call.resume and path is not None and path.exists():
             found = crossfitting.read(path, identity, self.target.numpy())
             if found is None:
-                return self._set_apart()
+                return Choice(apart=self._parted(HELD))
             self.records += found.records
             return self._chosen(found)
         done: list[Fold] = []
-        for number, (rows, held) in enumerate(self._folds()):
+        for number, (rows, held) in enumerate(folds(self.count, FOLDS, seed=self.seed, **self._together())):
             fold = self._fold(number, rows, held, weight)
             if isinstance(fold, Choice):
                 return fold
             if number == 0 and self._too_short(fold):
                 if path is not None:
                     crossfitting.write(path, identity, None)
-                return self._set_apart()
+                return Choice(apart=self._parted(HELD))
             done.append(fold)
         chosen = pooled(done, self._said_length(), self.records, self.target.numpy())
         if chosen is not None and path is not None:
             crossfitting.write(path, identity, chosen)
         return Choice() if chosen is None else self._chosen(chosen)
-
-    def _folds(self) -> list[tuple[Array, Array]]:
-        return folds(self.count, FOLDS, seed=self.seed, **self._together())
 
     def _together(self) -> dict[str, Any]:
         """What no split may break up, by a value a row."""
@@ -430,9 +431,6 @@ class _Fit:
         if self.call.budget is None or self._said_length() or self.asked.coverage > USUAL:
             return False
         return too_short(len(first.scores), self.count, 1 - (self._left() or 0.0) / self.call.budget, FOLDS + 1)
-
-    def _set_apart(self) -> Choice:
-        return Choice(apart=halved(*self._folds()[0], self.seed, self._together()))
 
     def _chosen(self, found: Pooled) -> Choice:
         return Choice(found.epochs, found.held, found.rows, self._metrics(found.held.answers, found.held.target))
