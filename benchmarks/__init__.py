@@ -15,10 +15,13 @@
     seeds.py         runs a quarter as long, of three seeds, beside those too long to repeat
     texts.py         accuracy of classifiers of texts
     language.py      what comes next in tiny Shakespeare, learned and written by every library
+    equal_time.py    networks of the same size, judged after the same time
     lstm.py          the works of the family LSTM: training speed, tiny Shakespeare, WikiText-2
     transformer.py   the works of the family Transformer: training and decoding speed, tiny Shakespeare
     costs.py         memory of a fit, one-row latency, start-up
     folds.py         small tables against scikit-learn's learners
+    trust.py         coverage, calibration, label errors, strange rows, the time of a page
+    referee.py       regret of choices under a third of the budget, and what comparing costs beside the fits
     kills.py         real kill -9, and what resumes
 
 Run from the repository's root. Peers are optional: `pip install -c constraints.txt -e ".[bench]"`. Needs Linux (/proc).

@@ -136,13 +136,55 @@ def decet(
 
 def nanogpt(meter: Meter, place: Place, shape: str, precision: str, quick: bool, seed: int = 0) -> dict[str, Any]:
     """A loop as nanoGPT's documentation shows it."""
+    return _plain(meter, begun(shape, precision, seed), quick)
+
+
+def torch_lstm(meter: Meter, place: Place, shape: str, precision: str, quick: bool, seed: int = 0) -> dict[str, Any]:
+    """torch.nn.LSTM in a plain loop over windows drawn at random."""
+    return _plain(meter, begun(shape, precision, seed), quick)
+
+
+@dataclass
+class Plain:
+    """A plain loop: the network (tokens (B, T) -> logits), its optimiser, and how it reads."""
+
+    model: Any
+    optimizer: Any
+    train: Any
+    window: int
+    batch: int
+    precision: str
+
+    def step(self) -> None:
+        """One batch of windows that begin anywhere."""
+        import torch
+        from torch.nn import functional as F
+
+        begins = torch.randint(len(self.train) - self.window, (self.batch,))
+        x = torch.stack([self.train[begin : begin + self.window] for begin in begins])
+        y = torch.stack([self.train[begin + 1 : begin + 1 + self.window] for begin in begins])
+        with torch.autocast("cpu", torch.bfloat16, enabled=self.precision == "bf16"):
+            loss = F.cross_entropy(self.model(x).flatten(0, 1), y.flatten())
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
+        self.optimizer.step()
+
+
+def begun(shape: str, precision: str, seed: int) -> Plain:
+    """The loop of a shape before its first step: nanoGPT's, or torch.nn.LSTM's."""
     import torch
 
     torch.manual_seed(seed)
-    width, depth, heads, window, batch = SHAPES[shape]
-    model = _gpt(width, depth, heads, window)
-    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3, betas=(0.9, 0.99), weight_decay=0.1)
-    return _plain(meter, model, optimizer, window, batch, precision, quick)
+    if shape in SHAPES:
+        width, depth, heads, window, batch = SHAPES[shape]
+        model = _gpt(width, depth, heads, window)
+        optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3, betas=(0.9, 0.99), weight_decay=0.1)
+    else:
+        width, depth, window, batch = LSTMS[shape]
+        model = _lstm(width, depth)
+        optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3, weight_decay=0.1)
+    return Plain(model, optimizer, torch.from_numpy(text().train), window, batch, precision)
 
 
 def _gpt(width: int, depth: int, heads: int, window: int) -> Any:
@@ -180,23 +222,18 @@ def _gpt(width: int, depth: int, heads: int, window: int) -> Any:
                     spread = 0.02 / math.sqrt(2 * depth) if name.endswith(("proj.weight", "down.weight")) else 0.02
                     nn.init.normal_(p, std=spread)
 
-        def forward(self, ids: Any, targets: Any) -> Any:
+        def forward(self, ids: Any) -> Any:
             x = self.wte(ids) + self.wpe(torch.arange(ids.shape[1]))
             for block in self.blocks:
                 x = block(x)
-            return F.cross_entropy(self.head(self.ln(x)).view(-1, CHARACTERS), targets.view(-1))
+            return self.head(self.ln(x))
 
     return GPT()
 
 
-def torch_lstm(meter: Meter, place: Place, shape: str, precision: str, quick: bool, seed: int = 0) -> dict[str, Any]:
-    """torch.nn.LSTM in a plain loop over windows drawn at random."""
-    import torch
+def _lstm(width: int, depth: int) -> Any:
+    """Words, torch.nn.LSTM, answers."""
     from torch import nn
-    from torch.nn import functional as F
-
-    torch.manual_seed(seed)
-    width, depth, window, batch = LSTMS[shape]
 
     class Model(nn.Module):
         def __init__(self) -> None:
@@ -204,34 +241,19 @@ def torch_lstm(meter: Meter, place: Place, shape: str, precision: str, quick: bo
             self.words, self.lstm = nn.Embedding(CHARACTERS, width), nn.LSTM(width, width, depth, batch_first=True)
             self.head = nn.Linear(width, CHARACTERS)
 
-        def forward(self, ids: Any, targets: Any) -> Any:
-            y, _ = self.lstm(self.words(ids))
-            return F.cross_entropy(self.head(y).flatten(0, 1), targets.flatten())
+        def forward(self, ids: Any) -> Any:
+            return self.head(self.lstm(self.words(ids))[0])
 
-    model = Model()
-    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3, weight_decay=0.1)
-    return _plain(meter, model, optimizer, window, batch, precision, quick)
+    return Model()
 
 
-def _plain(
-    meter: Meter, model: Any, optimizer: Any, window: int, batch: int, precision: str, quick: bool
-) -> dict[str, Any]:
-    import torch
-
-    train, clock = torch.from_numpy(text().train), Clock()
+def _plain(meter: Meter, loop: Plain, quick: bool) -> dict[str, Any]:
+    clock = Clock()
     for _ in range(_steps(quick)):
         clock.mark()
-        begins = torch.randint(len(train) - window, (batch,))
-        x = torch.stack([train[begin : begin + window] for begin in begins])
-        y = torch.stack([train[begin + 1 : begin + 1 + window] for begin in begins])
-        with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bf16"):
-            loss = model(x, y)
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimizer.step()
-    parameters = sum(p.numel() for p in model.parameters())
-    return _timed(meter, window * batch, clock, quick, parameters)
+        loop.step()
+    parameters = sum(p.numel() for p in loop.model.parameters())
+    return _timed(meter, loop.window * loop.batch, clock, quick, parameters)
 
 
 # ------------------------------------------------------------------------------------------------------------ Keras
@@ -239,21 +261,10 @@ def _plain(
 
 def keras_lstm(meter: Meter, place: Place, shape: str, precision: str, quick: bool, seed: int = 0) -> dict[str, Any]:
     """Keras' LSTM by `fit`, windows of the text as rows."""
-    import keras
     import numpy as np
 
-    keras.utils.set_random_seed(seed)
-    if precision == "bf16":
-        keras.config.set_dtype_policy("mixed_bfloat16")
-    width, depth, window, batch = LSTMS[shape]
-    inner = [keras.layers.LSTM(width, return_sequences=True) for _ in range(depth)]
-    model = keras.Sequential(
-        [keras.layers.Embedding(CHARACTERS, width), *inner, keras.layers.Dense(CHARACTERS, dtype="float32")]
-    )
-    model.compile(
-        optimizer=keras.optimizers.AdamW(1e-3, weight_decay=0.1, clipnorm=1.0),
-        loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-    )
+    model = keras_model(shape, precision, seed)
+    _, _, window, batch = LSTMS[shape]
     rows = batch * _steps(quick)
     begins = np.arange(rows) * window
     train = text().train
@@ -267,6 +278,25 @@ def keras_lstm(meter: Meter, place: Place, shape: str, precision: str, quick: bo
     seconds = time.perf_counter() - began
     meter.stop()
     return {"rate": rows * window / seconds, "parameters": model.count_params()}
+
+
+def keras_model(shape: str, precision: str, seed: int) -> Any:
+    """Keras' LSTM of this shape, compiled."""
+    import keras
+
+    keras.utils.set_random_seed(seed)
+    if precision == "bf16":
+        keras.config.set_dtype_policy("mixed_bfloat16")
+    width, depth, _, _ = LSTMS[shape]
+    inner = [keras.layers.LSTM(width, return_sequences=True) for _ in range(depth)]
+    model = keras.Sequential(
+        [keras.layers.Embedding(CHARACTERS, width), *inner, keras.layers.Dense(CHARACTERS, dtype="float32")]
+    )
+    model.compile(
+        optimizer=keras.optimizers.AdamW(1e-3, weight_decay=0.1, clipnorm=1.0),
+        loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+    )
+    return model
 
 
 # ---------------------------------------------------------------------------------------------------------- decoding

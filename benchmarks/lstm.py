@@ -8,7 +8,7 @@ from __future__ import annotations
 from functools import partial
 from pathlib import Path
 
-from benchmarks import language, seeds, texts
+from benchmarks import equal_time, language, seeds, texts
 from benchmarks.measure import Job, Work, in_turns
 from benchmarks.report import Found, Report, Table, shown
 from benchmarks.transformer import quality_report, speed_report
@@ -79,6 +79,7 @@ def _words_report(found: Found, keep: Path) -> Report:
 
 WORKS = (
     Work("speed", "training speed beside Keras and torch.nn.LSTM", _speed_jobs, _speed_report),
+    equal_time.work(*language.LSTMS),
     *(
         Work(name, f"tiny Shakespeare within {name}", partial(_quality_jobs, name), partial(quality_report, name, goal))
         for name, (_, goal) in BUDGETS.items()

@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from benchmarks import language, seeds, texts
+from benchmarks import equal_time, language, seeds, texts
 from benchmarks.measure import Job, Work, in_turns
 from benchmarks.report import Found, Goal, Report, Table, ratio_of_medians, shown, spread
 
@@ -158,6 +158,7 @@ def quality_report(name: str, target: float, found: Found, keep: Path) -> Report
 
 WORKS = (
     Work("speed", "training speed beside nanoGPT's loop", _speed_jobs, _speed_report),
+    equal_time.work(*language.SHAPES),
     Work("decoding", "tokens written beside transformers' generate()", _decode_jobs, _decode_report),
     *(
         Work(name, f"tiny Shakespeare within {name}", partial(_quality_jobs, name), partial(quality_report, name, goal))

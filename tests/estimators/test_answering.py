@@ -180,7 +180,7 @@ def test_a_model_without_held_out_rows_says_so() -> None:
         model.predict_set(X[:2])
     assert str(error.value) == (
         "this model cannot tell its doubt: when it was fitted, nothing was kept of rows that were held out (too few "
-        "rows to hold any out). Fit it anew on 25 rows or more."
+        "rows to hold any out). Fit it anew, on 25 rows or more."
     )
     assert "set" not in next(model.records(X[:1]))
     assert "coverage" not in model.evaluate(X[:4], ["a", "b", "a", "b"])

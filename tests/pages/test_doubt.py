@@ -41,6 +41,12 @@ def test_the_surest_answers_come_first() -> None:
     assert len(found.points.split()) > 10
 
 
+def test_no_share_is_above_one_where_all_are_right() -> None:
+    found = answered(np.linspace(0.6, 1.0, 20), np.ones(20, dtype=bool))
+    assert found is not None
+    assert [text for _, text in found.up][-1] == "1.000"
+
+
 def test_sets_by_hand() -> None:
     inside = np.array([[True, False], [True, True], [False, False], [False, True]])
     found = covered_sets(inside, np.array([0, 1, 1, -1]), ["no", "yes"], 0.9)

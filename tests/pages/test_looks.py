@@ -55,8 +55,10 @@ def test_rows_unlike_all_before_are_shown() -> None:
     model = TableClassifier(SMALL, recipe=QUICK).fit(TABLE[:200], y[:200])
     strange = TABLE[200:].copy()
     strange.loc[205, ["a", "b"]] = 60.0
+    strange.loc[205, "c"] = None
     count, whole, lines, by_chance = seen(model, strange, y[200:])["strange"]
     assert 1 <= count < whole == 100
+    assert dict(lines[0].cells)["c"] == "empty"
     assert by_chance == 1
     assert dict(lines[0].cells)["a"] == "60"
 

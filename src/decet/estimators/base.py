@@ -434,7 +434,7 @@ class Estimator(BaseEstimator):
         if trust is None:
             raise Unsupported(
                 f"this model cannot tell its doubt: when it was fitted, nothing was kept of rows that were held out "
-                f"({self.provenance_['validation']}). Fit it anew on 25 rows or more."
+                f"({self.provenance_['validation']}). Fit it anew, on 25 rows or more."
             )
         return trust
 

@@ -16,6 +16,7 @@ from decet.tasks.classify import calibration_error
 Array = NDArray[Any]
 BINS = 10  # of a reliability diagram, equally many rows each
 MOST_POINTS = 120  # of a curve
+BEGIN = 0.99  # of a curve's scale, at most, so that there is one where all are right
 SIDE = 300  # of the reliability diagram
 
 
@@ -95,7 +96,7 @@ def answered(confidence: Array, right: Array) -> Answered | None:
     so_far = np.cumsum(ordered) / np.arange(1, count + 1)
     places = np.unique(np.linspace(max(0, count // 20 - 1), count - 1, MOST_POINTS).round().astype(int))
     shares, values = (places + 1) / count, so_far[places]
-    across, up = scale([0.0, 1.0], room=0.0), scale([*values.tolist(), 1.0])
+    across, up = scale([0.0, 1.0], room=0.0), scale([min(float(values.min()), BEGIN), 1.0])
     points = " ".join(
         f"{WIDTH * across.share(x):.1f},{HEIGHT * (1 - up.share(y)):.1f}" for x, y in zip(shares, values, strict=True)
     )

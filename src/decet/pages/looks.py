@@ -252,5 +252,7 @@ def _line(rows: Any, row: int, said: str, by: Sequence[str]) -> Line:
 
 
 def _cell(value: Any) -> str:
+    if pd.api.types.is_scalar(value) and pd.isna(value):
+        return "empty"
     text = f"{value:.5g}" if isinstance(value, (float, np.floating)) else str(value)
     return text if len(text) <= LONG_CELL else text[: LONG_CELL - 1] + "…"
