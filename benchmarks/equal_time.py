@@ -21,6 +21,7 @@ from benchmarks.child import Meter, Place
 from benchmarks.measure import Job, Work
 from benchmarks.report import Found, Report, Table, least, shown, spread
 
+GLANCE = 2_000  # characters that decet looks at within its time, and chooses nothing by
 LONG = 1_024  # characters of a window that judges an LSTM
 ROWS = 16  # windows that are judged together
 PACE = 100  # steps until the whole learning rate
@@ -35,7 +36,10 @@ KERAS_STEPS = 4  # of what Keras calls an epoch: its learning rate is set betwee
 def decet(meter: Meter, place: Place, shape: str, seconds: float, seed: int) -> dict[str, Any]:
     """A fit of this size within so many seconds."""
     from decet import LSTM, Prose, TextGenerator, Transformer
+    from decet.data.datasets import load
 
+    whole = "".join(load("tinyshakespeare").X)
+    train, test = whole[: language.TRAINED], whole[language.TRAINED :]
     if shape in language.SHAPES:
         width, depth, heads, window, _ = language.SHAPES[shape]
         network: Any = Transformer(width=width, depth=depth, heads=heads, context=window)
@@ -43,12 +47,14 @@ def decet(meter: Meter, place: Place, shape: str, seconds: float, seed: int) -> 
         width, depth, _, _ = language.LSTMS[shape]
         network = LSTM(width=width, depth=depth, embedding=width)
     began = time.perf_counter()
-    model = TextGenerator(network, inputs=Prose(unit="characters"), seed=seed).fit("tinyshakespeare", budget=seconds)
+    model = TextGenerator(network, inputs=Prose(unit="characters"), seed=seed)
+    model.fit([train], validation=[test[:GLANCE]], budget=seconds)
     took = time.perf_counter() - began
     meter.stop()
     parameters = sum(p.numel() for p in model.learner_.parameters())
     steps = model.history_[-1]["step"]
-    return {"seed": seed, "seconds": took, "steps": steps, "parameters": parameters, "loss": model.metrics_["loss"]}
+    found = model.evaluate([test])["loss"]
+    return {"seed": seed, "seconds": took, "steps": steps, "parameters": parameters, "loss": found}
 
 
 def plain(meter: Meter, place: Place, shape: str, precision: str, seconds: float, seed: int) -> dict[str, Any]:
