@@ -11,7 +11,8 @@ from sklearn.base import clone
 from sklearn.datasets import load_digits
 
 from decet import baselines
-from decet.baselines import hog, picture_baselines, pixel_columns
+from decet.baselines import hog, node_baselines, picture_baselines, pixel_columns
+from decet.data.graphs import Graph
 from decet.errors import BadInput
 
 
@@ -278,3 +279,24 @@ def test_bytes_count_what_was_learned_once() -> None:
         for n in (2, 50)
     )
     assert 1_000 < small < large / 5
+
+
+# ------------------------------------------------------------------------------------------------------------- graphs
+
+
+def two_paths(known: list[int]) -> Graph:
+    """0 - 1 - 2 and 3 - 4 - 5, and a node alone."""
+    return Graph([[0, 1, 3, 4], [1, 2, 4, 5]], count=7, features=np.eye(7)[:, :3]).take(known)
+
+
+def test_labels_spread_along_edges_and_no_further() -> None:
+    model = node_baselines(features=False)["label spreading"].fit(two_paths([0, 3]), np.array(["a", "b"]))
+    assert model.predict(two_paths([1, 2, 4, 5])).tolist() == ["a", "a", "b", "b"]
+    np.testing.assert_allclose(model.predict_proba(two_paths([6])), [[0.5, 0.5]])
+    np.testing.assert_allclose(model.predict_proba(two_paths([1])), [[1.0, 0.0]], atol=1e-9)
+
+
+def test_a_linear_model_reads_the_features_of_the_nodes_asked() -> None:
+    model = node_baselines(features=True)["logistic regression"].fit(two_paths([0, 1]), np.array([0, 1]))
+    assert model.predict(two_paths([0, 1])).tolist() == [0, 1]
+    assert "logistic regression" not in node_baselines(features=False)

@@ -20,7 +20,13 @@ os.environ.setdefault("GOMP_SPINCOUNT", "10000")
 _HOMES = {
     "CNN": "decet.families.cnn",
     "DNN": "decet.families.dnn",
+    "GNN": "decet.families.gnn",
+    "Graph": "decet.data.graphs",
+    "Graphs": "decet.data.graphs",
     "Images": "decet.data.images",
+    "MessagePassing": "decet.nn.graphs",
+    "NodeClassifier": "decet.estimators.catalog",
+    "read_graph": "decet.data.graph_files",
     "Prose": "decet.data.prose",
     "LSTM": "decet.families.lstm",
     "ResNet": "decet.families.resnet",
@@ -51,12 +57,15 @@ _HOMES = {
 }
 
 if TYPE_CHECKING:
+    from decet.data.graph_files import read_graph
+    from decet.data.graphs import Graph, Graphs
     from decet.data.images import Images
     from decet.data.tables import Tables
     from decet.data.texts import Texts
     from decet.errors import BadInput, NotFitted, Unsupported
     from decet.estimators.catalog import (
         ImageClassifier,
+        NodeClassifier,
         TableClassifier,
         TableRegressor,
         TextClassifier,
@@ -67,10 +76,12 @@ if TYPE_CHECKING:
     from decet.estimators.saved import load, verify
     from decet.families.cnn import CNN
     from decet.families.dnn import DNN
+    from decet.families.gnn import GNN
     from decet.families.lstm import LSTM
     from decet.families.resnet import ResNet
     from decet.families.transformer import Transformer
     from decet.families.word2vec import Word2Vec
+    from decet.nn.graphs import MessagePassing
     from decet.pages.evidence import evidence
     from decet.pages.importance import importance
     from decet.pages.page import report
@@ -83,11 +94,16 @@ if TYPE_CHECKING:
 __all__ = [
     "CNN",
     "DNN",
+    "GNN",
     "LSTM",
     "BadInput",
     "DataWarning",
+    "Graph",
+    "Graphs",
     "ImageClassifier",
     "Images",
+    "MessagePassing",
+    "NodeClassifier",
     "NotFitted",
     "Recipe",
     "ResNet",
@@ -106,6 +122,7 @@ __all__ = [
     "importance",
     "load",
     "map_words",
+    "read_graph",
     "report",
     "saliency",
     "tour",

@@ -11,7 +11,12 @@ by their length; the histograms h of 2 x 2 cells make a block, which is normalis
 
 Blocks overlap. HOG does not see brightness, and hardly contrast.
 
-References: HOG: Dalal & Triggs, CVPR 2005; boosting on histograms: Ke et al., LightGBM, NeurIPS 2017.
+Nodes of a graph are answered by a linear model of their features, and by the labels of their neighbours, which spread:
+
+    F = a D^-1/2 A D^-1/2 F + (1 - a) Y
+
+References: HOG: Dalal & Triggs, CVPR 2005; boosting on histograms: Ke et al., LightGBM, NeurIPS 2017; spreading of
+labels: Zhou et al., NIPS 2003.
 
 Differs from the paper:
 1. Cells have 2, 4 or 8 pixels a side, as the size of the picture asks; a vote goes to one cell, not to neighbours too.
@@ -27,6 +32,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
+from sklearn.base import BaseEstimator, ClassifierMixin
 
 from decet.errors import BadInput
 
@@ -40,6 +46,7 @@ CHUNK_PIXELS = 1 << 21  # pixels, of all channels, worked on at once
 BINS = 255  # of boosting's histograms; a category with more values is read as a number
 DENSE = 50_000_000  # cells of a sparse table that boosting reads as they are; larger ones by their main directions
 DIRECTIONS = 100  # and how many of these
+SPREADING, ROUNDS = 0.9, 50  # of labels along edges
 TERMS = 200_000  # words and pairs of words that tf-idf knows, the most frequent
 
 
@@ -114,6 +121,55 @@ def text_baselines(cut: Callable[[str], list[str]]) -> dict[str, Any]:
         "logistic regression on tf-idf": make_pipeline(weighed, LogisticRegression(C=10.0, max_iter=1_000)),
         "naive Bayes on word counts": make_pipeline(CountVectorizer(analyzer=words), MultinomialNB()),
     }
+
+
+def node_baselines(features: bool) -> dict[str, Any]:
+    """Unfitted models by name; each takes a `Graph`, whose nodes in question are the rows. features: whether nodes have
+    any."""
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import FunctionTransformer, MaxAbsScaler
+
+    found: dict[str, Any] = {"label spreading": LabelSpreading()}
+    if features:
+        read = FunctionTransformer(_features_of)
+        found["logistic regression"] = make_pipeline(read, MaxAbsScaler(), LogisticRegression(max_iter=1_000))
+    return found
+
+
+def _features_of(graph: Any) -> Any:
+    return graph.features[graph.nodes]
+
+
+class LabelSpreading(ClassifierMixin, BaseEstimator):
+    """Labels that spread along the edges of the graph that they were told of (Zhou et al., NIPS 2003)."""
+
+    def fit(self, graph: Any, y: Any) -> LabelSpreading:
+        self.classes_, ids = np.unique(y, return_inverse=True)
+        told = np.zeros((graph.count, len(self.classes_)))
+        told[graph.nodes, ids] = 1.0
+        (begin, end), edge = graph.arcs
+        weight = np.ones(len(edge)) if graph.weight is None else graph.weight[edge].astype(np.float64)
+        links = sparse.csr_matrix((weight, (end, begin)), shape=(graph.count, graph.count))
+        scale = 1 / np.sqrt(np.maximum(np.asarray(links.sum(1)).reshape(-1), 1e-12))
+        links = sparse.diags(scale) @ links @ sparse.diags(scale)
+        found = told
+        for _ in range(ROUNDS):
+            found = SPREADING * (links @ found) + (1 - SPREADING) * told
+        share = told.mean(0) / told.mean(0).sum()  # of nodes that no label reaches
+        self.shares_ = found + 1e-12 * share
+        self.shares_ /= self.shares_.sum(1, keepdims=True)
+        return self
+
+    def predict_proba(self, graph: Any) -> Array:
+        """Shares of classes (n, K)."""
+        shares: Array = self.shares_[graph.nodes]
+        return shares
+
+    def predict(self, graph: Any) -> Array:
+        """The likeliest class (n,)."""
+        labels: Array = self.classes_[self.predict_proba(graph).argmax(1)]
+        return labels
 
 
 def bytes_of(model: Any) -> int:

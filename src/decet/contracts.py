@@ -55,11 +55,12 @@ class SeriesSpec:  # inputs = (values (B, T, C) float32, lengths (B,) int64 or N
 
 
 @dataclass(frozen=True)
-class GraphSpec:  # inputs = (nodes (N, F), `Sparse`, or `Ragged` for many graphs; `Edges`)
+class GraphSpec:  # inputs = (nodes asked (B,) int64, `Web`: all nodes and edges), or for many graphs `Ragged` of nodes
     features: int
     edge_features: int = 0
     relations: int = 1
     sparse: bool = False
+    directed: bool = False
 
 
 @dataclass(frozen=True)

@@ -40,7 +40,8 @@ def test_regret_is_of_the_scores_under_the_whole_budget() -> None:
     )
     report = referee._report(found, Path())
     assert [row[5] for row in report.tables[0].rows] == ["0.1111", "0.0000"]
-    regret, more = report.goals
+    mean, regret, more = report.goals
+    assert mean.value == pytest.approx(1 / 18)
     assert (regret.value, regret.verdict) == (pytest.approx(1 / 9), "missed")
     assert more.value == pytest.approx(0.1)
 

@@ -11,7 +11,8 @@ import torch
 
 import decet
 from decet import ImageClassifier, Prose, ResNet, TextGenerator, WordEmbedder
-from decet.contracts import ImageSpec, LabelSpec, NumberSpec, TableSpec, TokenSpec
+from decet.contracts import GraphSpec, ImageSpec, LabelSpec, NumberSpec, TableSpec, TokenSpec
+from decet.data.graphs import Graphs
 from decet.data.images import Images
 from decet.data.texts import Texts
 from decet.estimators import catalog
@@ -87,7 +88,18 @@ def test_a_constructor_spells_out_its_question_and_keeps_what_it_is_given(estima
     assert all(name in estimator.__doc__ for name in names)
 
 
+GRAPHS = [
+    GraphSpec(1),
+    GraphSpec(1433, sparse=True),
+    GraphSpec(16, edge_features=3, directed=True),
+    GraphSpec(8, relations=11),
+    GraphSpec(2, relations=2, directed=True),
+]
+
+
 def specs_of(estimator, family) -> list:
+    if estimator.kind is Graphs:
+        return GRAPHS if GraphSpec in family.reads else TABLES
     if estimator.kind in (Texts, Prose):
         return TEXTS if TokenSpec in family.reads else BAGS
     return PICTURES if estimator.kind is Images else TABLES
@@ -117,7 +129,8 @@ def test_every_cell_advises_whole_settings_for_data_of_any_shape(estimator, cell
 
 @pytest.mark.parametrize(("estimator", "cell"), CELLS, ids=lambda x: getattr(x, "__name__", ""))
 def test_a_cells_batch_leaves_several_steps_an_epoch(estimator, cell):
-    for rows in ROWS[2:] if estimator is not WordEmbedder else ():  # whose steps are of so many words
+    whole = estimator is WordEmbedder or estimator.kind is Graphs  # whose steps are of so many words, or of all nodes
+    for rows in ROWS[2:] if not whole else ():
         assert rows / cell.advise(specs_of(estimator, cell.family)[0], rows, None)[1].batch >= 1.5
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import pytest
 
-from decet import BadInput, artifact
-from decet.estimators.folders import COMPARISON, HELD, check_free, check_free_to_compare, check_own
+from decet import BadInput, Unsupported, artifact
+from decet.estimators.folders import COMPARISON, HELD, check_free, check_free_to_compare, check_held, check_own
 
 
 def hold(folder, *names):
@@ -67,3 +69,13 @@ def test_a_comparison_has_a_folder_of_its_own(tmp_path):
     for overwrite in (True, False):
         with pytest.raises(BadInput, match=r"c holds a model, not a comparison\. Choose another --out\."):
             check_free_to_compare(out, resume=False, overwrite=overwrite)
+
+
+def test_settings_that_are_code_are_refused() -> None:
+    @dataclass(frozen=True)
+    class Settings:
+        conv: object = None
+
+    check_held(Settings("gcn"))
+    with pytest.raises(Unsupported, match="conv is a class of your own, which a model folder cannot hold"):
+        check_held(Settings(Settings))

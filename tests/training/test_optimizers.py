@@ -16,6 +16,7 @@ from decet.training.optimizers import Optimizer, orthogonal
 from decet.training.recipe import Recipe
 
 ADAMW = Recipe(optimizer="adamw", weight_decay=0.1)
+ADAM = Recipe(optimizer="adam", weight_decay=0.1)
 LIVELY_ADAMW = Recipe(optimizer="adamw", momentum=0.5, weight_decay=0.0)
 SGD = Recipe(optimizer="sgd", momentum=0.9, weight_decay=0.1)
 PLAIN_SGD = Recipe(optimizer="sgd", momentum=0.0, weight_decay=0.0)
@@ -34,9 +35,10 @@ def _reference(network: nn.Module, recipe: Recipe, fused: bool = True) -> torch.
     decayed = [p for p in network.parameters() if p.dim() >= 2]
     plain = [p for p in network.parameters() if p.dim() < 2]
     groups = [{"params": decayed, "weight_decay": recipe.weight_decay}, {"params": plain, "weight_decay": 0.0}]
-    if recipe.optimizer == "adamw":
+    if recipe.optimizer in ("adamw", "adam"):
         betas = (0.9 if recipe.momentum is None else recipe.momentum, 0.999)
-        return torch.optim.AdamW(groups, lr=1.0, betas=betas, fused=fused, foreach=not fused)
+        kind = torch.optim.AdamW if recipe.optimizer == "adamw" else torch.optim.Adam
+        return kind(groups, lr=1.0, betas=betas, fused=fused, foreach=not fused)
     return torch.optim.SGD(groups, lr=1.0, momentum=recipe.momentum, nesterov=recipe.momentum > 0)
 
 
@@ -52,7 +54,9 @@ def _bits(network: nn.Module) -> list[torch.Tensor]:
 
 
 @pytest.mark.parametrize(
-    "recipe", [ADAMW, LIVELY_ADAMW, SGD, PLAIN_SGD], ids=["adamw", "adamw with its first beta", "sgd", "plain sgd"]
+    "recipe",
+    [ADAMW, LIVELY_ADAMW, ADAM, SGD, PLAIN_SGD],
+    ids=["adamw", "adamw with its first beta", "adam", "sgd", "plain sgd"],
 )
 def test_twenty_steps_equal_torch_optim_to_the_bit(recipe):
     mine, theirs = _network(), _network()
@@ -70,7 +74,7 @@ def test_twenty_steps_equal_torch_optim_to_the_bit(recipe):
         assert torch.equal(one, other)
 
 
-@pytest.mark.parametrize("recipe", [ADAMW, SGD, MUON], ids=["adamw", "sgd", "muon"])
+@pytest.mark.parametrize("recipe", [ADAMW, ADAM, SGD, MUON], ids=["adamw", "adam", "sgd", "muon"])
 def test_an_optimizer_taken_back_from_the_disk_goes_on_with_the_same_bits(recipe, tmp_path):
     """Fused kernels silently corrupt where channels-last parameters get moments that lie otherwise in memory."""
     network = _network()
@@ -94,10 +98,11 @@ def test_an_optimizer_taken_back_from_the_disk_goes_on_with_the_same_bits(recipe
     assert same_tree(optimizer.state(), restored.state())
 
 
-def test_where_the_fused_kernel_is_missing_torchs_functional_form_is_used(monkeypatch):
-    monkeypatch.delattr(torch, "_fused_adamw_")
+@pytest.mark.parametrize("recipe", [ADAMW, ADAM], ids=["adamw", "adam"])
+def test_where_the_fused_kernel_is_missing_torchs_functional_form_is_used(monkeypatch, recipe):
+    monkeypatch.delattr(torch, f"_fused_{recipe.optimizer}_")
     mine, theirs = _network(), _network()
-    own, reference = Optimizer(list(mine.parameters()), ADAMW), _reference(theirs, ADAMW, fused=False)
+    own, reference = Optimizer(list(mine.parameters()), recipe), _reference(theirs, recipe, fused=False)
     for step in range(10):
         for group in reference.param_groups:
             group["lr"] = 0.01
@@ -134,7 +139,7 @@ def test_a_parameter_without_a_gradient_is_left_alone_as_in_torch_optim(recipe):
         torch.testing.assert_close(one, other, atol=1e-6, rtol=1e-6)
 
 
-@pytest.mark.parametrize("kind", ["adamw", "sgd", "muon"])
+@pytest.mark.parametrize("kind", ["adamw", "adam", "sgd", "muon"])
 def test_without_any_gradient_nothing_happens(kind):
     network = nn.Linear(3, 2)
     before = _bits(network)

@@ -49,8 +49,8 @@ def test_a_recipe_is_frozen_and_can_be_a_key():
         ({"average": 1}, "recipe.average must be a number between 0.0 and 0.999999. Received: 1."),
         ({"patience": -1}, "recipe.patience must be a whole number of at least 0. Received: -1."),
         (
-            {"optimizer": "adam"},
-            "recipe.optimizer must be one of 'adamw', 'sgd', 'muon'. Received: 'adam'. Did you mean 'adamw'?",
+            {"optimizer": "adan"},
+            "recipe.optimizer must be one of 'adamw', 'adam', 'sgd', 'muon'. Received: 'adan'. Did you mean 'adam'?",
         ),
         (
             {"schedule": "cosin"},

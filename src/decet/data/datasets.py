@@ -76,7 +76,7 @@ class Loaded:
     """A set in memory. `splits` holds the row positions of each official part, or None where there are none."""
 
     name: str
-    X: Any  # a DataFrame, Pictures, Documents, or Passages
+    X: Any  # a DataFrame, Pictures, Documents, Passages, or a Graph
     y: Any  # a Series; None where no answers are known, as of a corpus
     target: str
     splits: dict[str, np.ndarray] | None
@@ -364,6 +364,31 @@ def _thucnews(dataset: Dataset, progress: Progress | None) -> tuple[Any, pd.Seri
     return Documents(texts), y, dict(zip(("train", "test"), np.split(rows, [len(train)]), strict=True))
 
 
+def _planetoid(dataset: Dataset, progress: Progress | None) -> tuple[Any, pd.Series, Any]:
+    """A citation graph with its public split."""
+    import pandas as pd
+
+    from decet.data.graph_files import read_graph
+
+    graph = read_graph(locate(dataset, dataset.files[0], progress=progress))
+    return graph, pd.Series(graph.labels, name=dataset.target, dtype=object), graph.splits
+
+
+def _karate(dataset: Dataset, progress: Progress | None) -> tuple[Any, pd.Series, None]:
+    """The graph that comes with decet: edges, and whom each node followed."""
+    import numpy as np
+    import pandas as pd
+
+    from decet.data.graphs import Graph
+
+    text = importlib.resources.files("decet.data").joinpath("karate.txt").read_text(encoding="utf-8")
+    lines = {words[0]: words[1:] for words in map(str.split, text.splitlines()) if words[0] != "#"}
+    edges = np.array([edge.split("-") for edge in lines["edges"]], np.int64).T
+    labels = np.where(np.isin(np.arange(edges.max() + 1), np.array(lines["hi"], np.int64)), "Mr. Hi", "Officer")
+    graph = Graph(edges, labels=labels)
+    return graph, pd.Series(graph.labels, name=dataset.target, dtype=object), None
+
+
 def _passages(dataset: Dataset, progress: Progress | None) -> tuple[Any, None, dict[str, np.ndarray] | None]:
     """Plain texts, a sentence or document a line, as a stream; of word tests the corpus that stands last."""
     import numpy as np
@@ -384,6 +409,8 @@ _READERS: dict[str, Callable[..., tuple[Any, Any, Any]]] = {
     "text-table": _text_table,
     "thucnews": _thucnews,
     "passages": _passages,
+    "planetoid": _planetoid,
+    "karate": _karate,
 }
 
 

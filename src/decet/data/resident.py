@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from decet.contracts import Batch, Clock, SeriesSpec, Source, TokenSpec
-from decet.tensors import Sparse
+from decet.tensors import Sparse, Web
 
 CHUNK = 4_096  # rows whose lengths are found together
 
@@ -79,19 +79,19 @@ def lengths_of(inputs: tuple[Any, ...], spec: Any) -> Tensor | None:
 
 
 def taken(inputs: tuple[Any, ...], index: Tensor) -> tuple[Any, ...]:
-    """The same rows of every input."""
-    return tuple(x.rows(index) if isinstance(x, Sparse) else x.index_select(0, index) for x in inputs)
+    """The same rows of every input; a graph is read whole, whoever asks."""
+    return tuple(_taken(x, index) for x in inputs)
+
+
+def _taken(x: Any, index: Tensor) -> Any:
+    if isinstance(x, Web):
+        return x
+    return x.rows(index) if isinstance(x, Sparse) else x.index_select(0, index)
 
 
 def moved(inputs: tuple[Any, ...], device: torch.device | str) -> tuple[Any, ...]:
     """Every input on the device."""
-    return tuple(_moved(x, device) for x in inputs)
-
-
-def _moved(x: Any, device: torch.device | str) -> Any:
-    if isinstance(x, Sparse):
-        return Sparse(x.offsets.to(device), x.columns.to(device), x.values.to(device), x.width)
-    return x.to(device)
+    return tuple(x.to(device) for x in inputs)
 
 
 def padded(inputs: tuple[Any, ...], size: int) -> tuple[Any, ...]:
@@ -100,6 +100,8 @@ def padded(inputs: tuple[Any, ...], size: int) -> tuple[Any, ...]:
 
 
 def _padded(x: Any, size: int) -> Any:
+    if isinstance(x, Web):
+        return x
     missing = size - len(x)
     if missing <= 0:
         return x

@@ -16,6 +16,7 @@ from decet.data.cells import MISSING, UNKNOWN
 from decet.data.columns import FIRST
 from decet.data.resident import moved, padded, taken
 from decet.tasks.conformal import Examined
+from decet.tensors import Web
 from decet.training.memory import kept
 
 Array = NDArray[Any]
@@ -110,6 +111,8 @@ def _asked(
     chunk: int,
 ) -> Examined:
     count, whole = len(inputs[0]), Examined(torch.empty(0))
+    if any(isinstance(x, Web) for x in inputs):  # one pass answers for all of a graph's nodes
+        chunk = max(1, count)
     learner.eval()
     with torch.inference_mode(), kept() if count >= BLOCK else nullcontext():
         for begin in range(0, count, chunk):

@@ -101,8 +101,9 @@ class Estimator(BaseEstimator):
         X: an array, sparse array, data frame, list of rows, a path to a table, or the name of a public set; of pictures
             and texts also a folder or .zip of class folders; of texts a list.
         y: the answers, or the name(s) of the target column(s) of X; None for a public set.
-        validation: (X, y) that choose the best epoch; by default rows are set aside (above 5,000 rows 10 %, and
-            10 % more for calibration), or below that epochs are chosen by 5-fold cross-fitting.
+        validation: (X, y) that choose the best epoch; by default the data's own part, if any, else rows are set aside
+            (above 5,000 rows 10 %, and 10 % more for calibration), or below that epochs are chosen by 5-fold
+            cross-fitting.
         groups: one value a row, or a column's name; rows of one group stay on one side of every split.
         order: one time a row, or a column's name; the past trains and the future validates.
         sample_weight: one number a row.
@@ -121,7 +122,7 @@ class Estimator(BaseEstimator):
         started = time.monotonic()
         cell = self._cell()
         given = self._given(X, y, reset=True)
-        check = None if validation is None else self.reader.pair(self, validation, given.targets)
+        check = given.held if validation is None else self.reader.pair(self, validation, given.targets)
         call = Call(
             validation=check,
             groups=groups,
@@ -142,7 +143,7 @@ class Estimator(BaseEstimator):
     def evaluate(self, X: Any, y: Any = None) -> dict[str, float | None]:
         """All metrics on rows X with answers y (as `fit` takes them). None = undefined for these rows."""
         self._check_fitted()
-        given = self._given(X, y, reset=False)
+        given = self._judged(X, y)
         if given.answers is None:
             column = f"a table with the column {listed(self.target_names_)}, or " if self.target_names_ else ""
             raise BadInput(f"evaluate needs answers: {column}y.")
@@ -191,7 +192,7 @@ class Estimator(BaseEstimator):
     def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
         """Accuracy of labels, R2 of numbers: higher is better. X and y as `fit` takes them."""
         self._check_fitted()
-        given = self._given(X, y, reset=False)
+        given = self._judged(X, y)
         if given.answers is None:
             raise BadInput(f"score needs answers: a table with the column {listed(self.target_names_)}, or y.")
         if self._is_single():
@@ -369,6 +370,10 @@ class Estimator(BaseEstimator):
     def _given(self, X: Any, y: Any, *, reset: bool) -> Given:
         """Raw rows and answers from whatever a user may pass. `reset`: remember the columns (fit)."""
         return X if isinstance(X, Given) else self.reader.given(self, X, y, reset)
+
+    def _judged(self, X: Any, y: Any) -> Given:
+        """The same for verbs that hold answers against the truth."""
+        return self._given(X, y, reset=False)
 
     # ------------------------------------------------------------------------------------------- answering
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, is_dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ import torch
 from decet import artifact
 from decet.errors import BadInput, check_range
 from decet.estimators.base import Estimator
-from decet.estimators.folders import check_free
+from decet.estimators.folders import check_free, check_held
 from decet.estimators.reading import Given
 from decet.tasks.embed import WordVectors
 from decet.training.loop import OnEpoch
@@ -50,6 +50,8 @@ def ready(estimator: Estimator, call: Call) -> Iterator[None]:
                 raise BadInput(f"budget and recipe.{name} both say how long to train; keep one.")
     with nullcontext() if call.out is None else artifact.lock(call.out):
         if call.out is not None:
+            if is_dataclass(estimator.family):
+                check_held(estimator.family)
             check_free(call.out, resume=call.resume, overwrite=call.overwrite)
         with torch.inference_mode(False), torch.enable_grad():  # whatever the caller has switched off
             yield

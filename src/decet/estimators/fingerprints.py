@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 import torch
 
-from decet.tensors import Sparse
+from decet.tensors import Sparse, Web
 
 DIGESTED = 4_096  # rows a checksum looks at at a time
 
@@ -32,8 +33,25 @@ def checksum(tensors: list[torch.Tensor]) -> str:
 def tensors_of(inputs: tuple[Any, ...]) -> list[torch.Tensor]:
     found = []
     for x in inputs:
-        found += [x.offsets, x.columns, x.values] if isinstance(x, Sparse) else [x]
+        found += list(x.parts().values()) if isinstance(x, (Sparse, Web)) else [x]
     return found
+
+
+def identity(estimator: Any, family: Any, recipe: Any, asked: Any, call: Any) -> dict[str, str]:
+    """What must be equal for a checkpoint to belong to a run, beside the rows themselves."""
+    return {
+        "estimator": type(estimator).__name__,
+        "family": f"{type(family).__name__} {asdict(family)}",
+        "recipe": str(asdict(recipe)),
+        "question": str(asdict(asked)),
+        "inputs": str(asdict(estimator._inputs())),
+        "seed": str(int(estimator.seed)),
+        "budget": str(call.budget),
+        "start": str(call.start),
+        "weights": digest_of(call.sample_weight),
+        "groups": digest_of(call.groups),
+        "order": digest_of(call.order),
+    }
 
 
 def copies(codec: Any, train: Any, asked: Any) -> int:
@@ -54,7 +72,9 @@ def row_digests(inputs: tuple[Any, ...]) -> np.ndarray:
 
 
 def _row_bytes(x: Any) -> Callable[[int], bytes]:
-    """What gives the bytes of one row."""
+    """What gives the bytes of one row; the graph that all nodes share tells none from another."""
+    if isinstance(x, Web):
+        return lambda i: b""
     if isinstance(x, Sparse):
         ends, columns, values = x.offsets.tolist(), x.columns.numpy(), x.values.numpy()
 

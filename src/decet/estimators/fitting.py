@@ -12,14 +12,15 @@ import shutil
 import time
 import warnings
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from decet.contracts import ImageSpec, LabelSpec, Learner, Stage
+from decet.contracts import ImageSpec, LabelSpec, Learner, Source, Stage
+from decet.data.neighbourhoods import Neighbourhoods
 from decet.data.resident import Resident, lengths_of, moved, taken
 from decet.data.splits import codes_of, folds, split
 from decet.data.targets import LabelCodec
@@ -30,8 +31,9 @@ from decet.estimators.asking import answers_of, bulk_of, examined
 from decet.estimators.base import Cell, Estimator
 from decet.estimators.calls import Call, loaded, ready
 from decet.estimators.crossfitting import Fold, Pooled, pooled, too_short
-from decet.estimators.fingerprints import checksum, digest_of, tensors_of
+from decet.estimators.fingerprints import checksum, identity, tensors_of
 from decet.estimators.folders import CROSSFIT
+from decet.estimators.nodes import sampled
 from decet.estimators.reading import DataWarning, Given
 from decet.estimators.suspects import among_held, among_learned
 from decet.estimators.trust import MOST, Held, Trust, held_of, views_of
@@ -297,14 +299,18 @@ class _Fit:
         seconds = seconds_of(lambda: answers_of(learner, few, self.device, len(rows)))
         return max(0.05, min(0.95 * left, left - 1.1 * seconds * self.asked_after / len(rows)))
 
-    def _source(self, inputs: Any, rows: Array | None, weight: Array | None, recipe: Recipe) -> Resident:
+    def _source(
+        self, learner: Learner, inputs: Any, rows: Array | None, weight: Array | None, recipe: Recipe
+    ) -> Resident | Neighbourhoods:
         weights = None if weight is None else torch.as_tensor(weight, dtype=torch.float32, device=self.device)
         index = None if rows is None else torch.as_tensor(rows)
         lengths = lengths_of(inputs, self.codec.spec) if recipe.bucket else None
         given = moved(inputs, self.device), self.target.to(self.device), weights, index
+        if (parts := sampled(learner, *given, recipe.batch)) is not None:
+            return parts
         return Resident(*given, recipe.batch or 1, lengths, recipe.bucket or 0)
 
-    def _augmentation(self, codec: Any, recipe: Recipe, source: Resident) -> Augmentation | None:
+    def _augmentation(self, codec: Any, recipe: Recipe, source: Source) -> Augmentation | None:
         if not asked(recipe):
             return None
         labels = self.answer.spec
@@ -339,7 +345,7 @@ class _Fit:
         if choice.held is None and self._labels() is not None and isinstance(learner, Classifier):
             learner.follow(self.count)
         part = None if len(rows) == self.count else rows
-        source = self._source(self.encoded, part, weight, recipe)
+        source = self._source(learner, self.encoded, part, weight, recipe)
         last = Stage(learner, source, recipe, check, augment=self._augmentation(self.codec, recipe, source))
         outcome = train(
             [*self._first(learner, self.encoded, rows), last],
@@ -462,7 +468,7 @@ class _Fit:
             return not said and 0 < patience <= len(scores) - 1 - int(np.argmax(scores))
 
         left = self._left()
-        source = self._source(inputs, rows, weight, recipe)
+        source = self._source(learner, inputs, rows, weight, recipe)
         augment = self._augmentation(codec, recipe, source)
         last = Stage(learner, source, recipe, validate, f"fold {number + 1} of {FOLDS}", augment)
         outcome = train(
@@ -534,21 +540,8 @@ class _Fit:
     def _identity(self) -> dict[str, str]:
         """What must be equal for a checkpoint to belong to this run."""
         family, recipe = self._settings(self.codec.spec, self.count)
-        settings = {
-            "estimator": type(self.estimator).__name__,
-            "family": f"{type(family).__name__} {asdict(family)}",
-            "recipe": str(asdict(recipe)),
-            "question": str(asdict(self.asked)),
-            "inputs": str(asdict(self.estimator._inputs())),
-            "seed": str(self.seed),
-            "budget": str(self.call.budget),
-            "start": str(self.call.start),
-            "weights": digest_of(self.call.sample_weight),
-            "groups": digest_of(self.call.groups),
-            "order": digest_of(self.call.order),
-            "validation": self._validation_digest(),
-        }
-        return settings | {"data": self._fingerprint()}
+        said = identity(self.estimator, family, recipe, self.asked, self.call)
+        return said | {"validation": self._validation_digest(), "data": self._fingerprint()}
 
     def _fingerprint(self) -> str:
         """A digest of the encoded rows and answers: equal for equal data."""

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 from decet import artifact
-from decet.errors import BadInput
+from decet.errors import BadInput, Unsupported
 from decet.training.loop import CHECKPOINT
 
 CROSSFIT = "checkpoint/crossfit.safetensors"
@@ -42,3 +44,13 @@ def check_own(folder: Path) -> None:
     own = [name for name in artifact.FILES if (folder / name).exists()]
     if own and not any((folder / name).exists() for name in HELD):
         raise BadInput(f"{folder} holds a {own[0]} of your own, which a model would replace. Choose another folder.")
+
+
+def check_held(settings: Any) -> None:
+    """Refuse settings that no model folder can hold, for it holds settings and numbers, and never code."""
+    for one in fields(settings):
+        if isinstance(getattr(settings, one.name), type):
+            raise Unsupported(
+                f"{one.name} is a class of your own, which a model folder cannot hold: it holds no code. Fit without "
+                "out, and keep the model in memory; or keep its learner_.state_dict() beside your code."
+            )

@@ -37,6 +37,7 @@ class Given:
     source   where they came from
     targets  the names of the answers' columns
     beside   the table they are a column of, where groups and times may stand; None: the rows themselves
+    held     the data's own validation part, where it has one
     """
 
     rows: Any
@@ -44,6 +45,7 @@ class Given:
     source: str = ""
     targets: tuple[str, ...] = ()
     beside: Any = None
+    held: Given | None = None
 
 
 class Reader(Protocol):

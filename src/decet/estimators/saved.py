@@ -19,6 +19,7 @@ from torch import Tensor
 
 from decet import __version__, artifact
 from decet.data.bags import BagCodec
+from decet.data.graphs import GraphCodec
 from decet.data.images import ImageCodec
 from decet.data.lexicon import Lexicon
 from decet.data.prose import ProseCodec
@@ -30,11 +31,11 @@ from decet.errors import BadInput, DecetError, suggest
 from decet.estimators import catalog, hub
 from decet.estimators.asking import examined
 from decet.estimators.base import PARTS, Estimator
-from decet.estimators.folders import check_own
+from decet.estimators.folders import check_held, check_own
 from decet.estimators.given import opened
 from decet.estimators.reading import DataWarning
 from decet.estimators.trust import Trust
-from decet.tensors import Sparse
+from decet.tensors import Sparse, Web
 from decet.training.recipe import Recipe
 
 GOLDEN_ROWS = 16
@@ -49,6 +50,7 @@ CODECS: dict[str, type] = {
     "BagCodec": BagCodec,
     "Lexicon": Lexicon,
     "ProseCodec": ProseCodec,
+    "GraphCodec": GraphCodec,
 }
 ANSWERS: dict[str, type] = {"LabelCodec": LabelCodec, "NumberCodec": NumberCodec}
 
@@ -256,12 +258,8 @@ def _golden(estimator: Any) -> dict[str, Tensor]:
     inputs = estimator.codec_.encode(estimator.codec_.sample(GOLDEN_ROWS, GOLDEN_SEED))
     tensors: dict[str, Tensor] = {}
     for i, x in enumerate(inputs):
-        if isinstance(x, Sparse):
-            tensors |= {
-                f"inputs.{i}.offsets": x.offsets,
-                f"inputs.{i}.columns": x.columns,
-                f"inputs.{i}.values": x.values,
-            }
+        if isinstance(x, (Sparse, Web)):
+            tensors |= {f"inputs.{i}.{name}": tensor for name, tensor in x.parts().items()}
         else:
             tensors[f"inputs.{i}"] = x
     learner, device = estimator.learner_, estimator.device_
@@ -295,6 +293,7 @@ def _settings(value: Any) -> dict[str, Any] | None:
     """Frozen settings as JSON: their class's name and what was said."""
     if value is None:
         return None
+    check_held(value)
     return {"name": _name(value), **{k: v for k, v in asdict(value).items() if v is not None}}
 
 

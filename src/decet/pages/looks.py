@@ -12,15 +12,18 @@ from numpy.typing import NDArray
 
 from decet.contracts import LabelSpec
 from decet.data.documents import Documents
+from decet.data.graphs import Graph, Graphs
 from decet.data.images import Images
 from decet.data.pictures import Pictures
 from decet.data.texts import Texts
+from decet.estimators.asking import examined
 from decet.pages.doubt import Covered, answered, covered_intervals, covered_sets, reliability
 from decet.pages.drawing import cloud
 from decet.pages.evidence import Ask, evidence_in, telling_words
 from decet.pages.importance import columns_by_loss, effects
 from decet.pages.mistakes import Mistake, confusion, png, surest_mistakes
 from decet.pages.saliency import overlaid, saliency_of
+from decet.pages.webs import map_of, web_of
 from decet.referee.contenders import taken
 from decet.tasks.classify import ids_of
 from decet.tasks.conformal import Examined
@@ -122,6 +125,8 @@ def _labels(model: Any, rows: Any, target: Array, answers: Array, ask: Ask, by: 
     seen["reliability"], seen["answered"] = reliability(confidence, right), answered(confidence, right)
     if model.kind is Images:
         seen["pictures"] = _pictures(model, rows, wrong, decided)
+    elif model.kind is Graphs:
+        seen |= _graphs(model, rows, ids, decided, classes)
     elif model.kind is Texts:
         seen |= _texts(model, rows, ids, decided, answers, wrong, ask)
     else:
@@ -194,6 +199,17 @@ def _texts(
         "wrong": [shown(mistake.row) for mistake in wrong[:WRONG_TEXTS]],
         "telling": [(name, words) for name, words in zip(classes, telling, strict=False) if words],
     }
+
+
+def _graphs(model: Any, graph: Graph, ids: Array, decided: Array, classes: Sequence[Any]) -> dict[str, Any]:
+    """The graph around mistakes, and its nodes as the network's head reads them."""
+    inputs, spec = model.codec_.encode(graph), model.codec_.spec
+    behind = examined(model.learner_, inputs, model.device_, len(graph), spec, glance=True).features
+    seed = int(model.seed)
+    pictures = {"web": web_of(graph, ids, decided, classes, seed)}
+    if behind is not None:
+        pictures["map"] = map_of(behind.float().numpy(), ids, decided, classes, seed)
+    return {"webs": {name: drawn for name, drawn in pictures.items() if drawn is not None}}
 
 
 def _cut(pieces: list[tuple[str, float]]) -> tuple[list[tuple[str, float]], bool]:

@@ -106,7 +106,7 @@ def model_page(model: Any, X: Any, y: Any, command: str = "", train: Any = None)
     named = X.name if isinstance(X, datasets.Loaded) else X
     seen = isinstance(named, (str, Path)) and str(named) == told["data"] and not Path(named).is_dir()
     if X is not None:
-        given = model._given(X, y, reset=False)
+        given = model._judged(X, y)
         if given.answers is None:
             raise BadInput("report needs answers to look at rows: a table with the target column, or y.")
         found = model._found(given.rows, bulk_of(model.codec_.spec), behind=True)

@@ -20,10 +20,18 @@ from numpy.typing import NDArray
 
 from decet.errors import BadInput, check_range, suggest
 from decet.estimators.asking import bulk_of
-from decet.estimators.catalog import ImageClassifier, TableRegressor, TextClassifier, TextGenerator, WordEmbedder
+from decet.estimators.catalog import (
+    ImageClassifier,
+    NodeClassifier,
+    TableRegressor,
+    TextClassifier,
+    TextGenerator,
+    WordEmbedder,
+)
 from decet.estimators.reading import DataWarning
 from decet.families.cnn import CNN
 from decet.families.dnn import DNN
+from decet.families.gnn import GNN
 from decet.families.lstm import LSTM
 from decet.families.resnet import ResNet
 from decet.families.transformer import Transformer
@@ -39,6 +47,7 @@ from decet.training.progress import Part, Quiet, Show
 from decet.training.recipe import Recipe
 
 Array = NDArray[Any]
+TOLD = (0, 33)  # members of the club whose side is known
 TEST = 4  # one row of so many is held out
 WRITING = Recipe(epochs=8)  # of the writer: no budget, so that a busy machine writes as well
 PAGE = "tour.html"
@@ -194,6 +203,25 @@ def _transformer(seed: int, show: Show) -> Stop:
     )
 
 
+def _gnn(seed: int, show: Show) -> Stop:
+    """The club: of two members it is known whom they followed, the teacher and the officer."""
+    from decet.data.datasets import load
+
+    club = load("karate").X
+    known = np.where(np.isin(np.arange(club.count), TOLD), club.labels, None)
+    others = club.take(np.setdiff1d(np.arange(club.count), TOLD))
+    model = NodeClassifier(GNN(width=16), seed=seed).fit(club, known, show=show)
+    figures = model.evaluate(others)
+    return Stop(
+        "GNN",
+        "NodeClassifier(GNN(width=16)).fit(club, known)",
+        f"Whom did each member follow when Zachary's karate club split? Known of {len(TOLD)}, asked of {len(others)}.",
+        f"{100 * (figures['accuracy'] or 0):.1f} % right",
+        _seen(model, others, others.answers),
+        curves(model.history_),
+    )
+
+
 STOPS: dict[str, Callable[[int, Show], Stop]] = {
     "DNN": _dnn,
     "CNN": _cnn,
@@ -201,6 +229,7 @@ STOPS: dict[str, Callable[[int, Show], Stop]] = {
     "LSTM": _lstm,
     "Word2Vec": _word2vec,
     "Transformer": _transformer,
+    "GNN": _gnn,
 }
 
 

@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 from scipy import sparse
 from sklearn.base import clone
 
-from decet.baselines import bytes_of, floor, picture_baselines, table_baselines, text_baselines
+from decet.baselines import bytes_of, floor, node_baselines, picture_baselines, table_baselines, text_baselines
+from decet.data.graphs import Graph, Graphs
 from decet.data.images import Images
 from decet.data.tables import Tables
 from decet.data.targets import LabelCodec
@@ -196,6 +197,8 @@ def _fitted_within(model: Any, X: Any, y: Array, rows: Array, seconds: float | N
 
 
 def _part(X: Any, rows: Array) -> Any:
+    if isinstance(X, Graph):
+        return X.take(rows)
     return [X[i] for i in rows.tolist()] if isinstance(X, list) else X[rows]
 
 
@@ -249,7 +252,12 @@ def _beside_texts(inputs: Texts, rows: Any, numbers: bool, seed: int) -> Beside:
     return lambda documents: list(documents.texts), text_baselines(inputs.cut())
 
 
+def _beside_graphs(inputs: Graphs, rows: Graph, numbers: bool, seed: int) -> Beside:
+    return _as_it_is, node_baselines(rows.features is not None)
+
+
 BESIDE: dict[type, Callable[..., Beside]] = {
+    Graphs: _beside_graphs,
     Tables: _beside_tables,
     Images: _beside_pictures,
     Texts: _beside_texts,

@@ -1,4 +1,4 @@
-"""AdamW and SGD with Nesterov momentum, as one fused kernel call a step; Muon, a few products of matrices more.
+"""AdamW, Adam and SGD with Nesterov momentum, as one fused kernel call a step; Muon, a few products of matrices more.
 
 `torch.optim`'s own wrapper costs as much as a small network's forward pass, so the fused kernels are called directly
 where this torch has them; the result equals torch.optim's to the bit (tests/training/test_optimizers.py). Where the
@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.optim.adam import adam
 from torch.optim.adamw import adamw
 from torch.optim.sgd import sgd
 
@@ -31,7 +32,7 @@ class Optimizer:
         decayed = [p for p in parameters if decay and p.dim() >= 2 and not getattr(p, "undecayed", False)]
         chosen = set(map(id, decayed))
         plain = [p for p in parameters if id(p) not in chosen]
-        kind = _SGD if recipe.optimizer == "sgd" else _AdamW
+        kind = {"sgd": _SGD, "adam": _Adam}.get(recipe.optimizer or "", _AdamW)
         groups: list[tuple[type[_Group], list[nn.Parameter], float]] = [(kind, decayed, decay), (kind, plain, 0.0)]
         if recipe.optimizer == "muon":
             hidden = [p for p in parameters if p.dim() >= 2 and not _is_elementwise(p)]
@@ -122,6 +123,7 @@ class _AdamW(_Group):
     """Loshchilov & Hutter, 1711.05101."""
 
     kinds = 2
+    fused, plain = "_fused_adamw_", staticmethod(adamw)
 
     def step(self, lr: float) -> None:
         parameters, grads, (first, second), counts = self._active()
@@ -136,11 +138,17 @@ class _AdamW(_Group):
             "amsgrad": False,
             "maximize": False,
         }
-        if hasattr(torch, "_fused_adamw_"):
+        if (kernel := getattr(torch, self.fused, None)) is not None:
             self._count(counts)
-            torch._fused_adamw_(parameters, grads, first, second, [], counts, **options)
+            kernel(parameters, grads, first, second, [], counts, **options)
         else:
-            adamw(parameters, grads, first, second, [], counts, foreach=True, **options)
+            self.plain(parameters, grads, first, second, [], counts, foreach=True, **options)
+
+
+class _Adam(_AdamW):
+    """Kingma & Ba, 1412.6980: the decay stands in the gradient, as a penalty on squared weights does."""
+
+    fused, plain = "_fused_adam_", staticmethod(adam)
 
 
 class _SGD(_Group):

@@ -13,7 +13,7 @@ from decet.errors import BadInput, check_choice, check_range
 from decet.settings import check_whole
 
 SCHEDULES = ("constant", "cosine", "flat-cosine", "one-cycle")
-OPTIMIZERS = ("adamw", "sgd", "muon")
+OPTIMIZERS = ("adamw", "adam", "sgd", "muon")
 PRECISIONS = ("auto", "fp32", "bf16")
 
 
@@ -27,10 +27,10 @@ class Recipe:
     bucket: batches whose rows are sorted by length together, so that those of one are about as long; 0 = off.
     window: tokens of each row, where a text is read as one stream; None: the network's context.
     lr: peak learning rate.
-    weight_decay: of matrices (not of biases, norms or embeddings): decoupled with adamw, in the gradient with sgd.
-    optimizer: "adamw" (Loshchilov & Hutter, 1711.05101), "sgd" (with Nesterov momentum), or "muon" (orthogonal steps of
-        hidden matrices and filters, adamw for the rest; Jordan et al., 2024).
-    momentum: of sgd and muon, and the first beta of adamw.
+    weight_decay: of matrices (not of biases, norms or embeddings): in the gradient with adam and sgd, else decoupled.
+    optimizer: "adamw" (Loshchilov & Hutter, 1711.05101), "adam" (Kingma & Ba, 1412.6980), "sgd" (with Nesterov
+        momentum), or "muon" (orthogonal steps of hidden matrices and filters, adamw for the rest; Jordan et al., 2024).
+    momentum: of sgd and muon, and the first beta of adamw and adam.
     schedule: "constant", "cosine" (1608.03983), "flat-cosine" (flat, then a cosine over the last 28 %), or "one-cycle"
         (after the warm-up a straight line down to 0; 1708.07120).
     warmup: share of training with a linearly rising rate.

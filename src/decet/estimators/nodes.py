@@ -1,0 +1,148 @@
+"""Estimators that answer for the nodes of a graph: how graphs are read, and which nodes train."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+
+from decet.data import datasets
+from decet.data.datasets import Loaded
+from decet.data.graph_files import read_graph
+from decet.data.graphs import Graph, Graphs
+from decet.data.neighbourhoods import Neighbourhoods, batch_of, fits
+from decet.data.pictures import free_memory
+from decet.errors import BadInput, suggest
+from decet.estimators.answering import Classifies
+from decet.estimators.reading import Given
+from decet.nn.members import Ensemble
+from decet.tasks.classify_nodes import ClassifyNodes
+from decet.tensors import Web
+
+Array = NDArray[Any]
+
+
+class GraphReader:
+    """Graphs: paths, tables of edges, matrices, objects of other libraries, public sets."""
+
+    literal: str | None = None
+
+    def given(self, estimator: Any, X: Any, y: Any, reset: bool) -> Given:
+        """A graph whose nodes in question are the rows, and their raw answers, None or NaN where not known.
+
+        `reset` (fit): only nodes whose answer is known, of a public set with official parts those that train.
+        """
+        named = y if isinstance(y, str) else None
+        if named is None and not reset:  # where the answers stand too, they are no features
+            named = next(iter(getattr(estimator, "target_names_", ())), None)
+        graph, source, target = _read(estimator, X, named, needed=isinstance(y, str))
+        targets = (target,) if target else ()
+        answers = graph.answers if y is None or isinstance(y, str) else _as_told(y, graph)
+        if reset:
+            if answers is None:
+                raise BadInput(
+                    f"{type(estimator).__name__} needs the answers of some nodes: y, one a node, with None where it is "
+                    "not known; or the name of a column of the table of nodes (--target)."
+                )
+            held = _official(graph, answers, "validation")
+            train = known(*(_official(graph, answers, "train") or (graph, answers)))
+            estimator.n_features_in_ = graph.shape[1]
+            return Given(*train, source, targets, held=None if held is None else Given(*known(*held), source, targets))
+        return Given(graph, answers, source, targets)
+
+    def pair(self, estimator: Any, validation: Any, targets: tuple[str, ...]) -> Given:
+        """Validation data: (graph, y), or a graph that holds its nodes' answers."""
+        X, y = validation if isinstance(validation, tuple) and len(validation) == 2 else (validation, None)
+        given = self.given(estimator, X, y, reset=False)
+        if given.answers is None:
+            raise BadInput("validation must be (graph, y), or a graph that holds the answers of its nodes.")
+        return Given(*known(given.rows, given.answers), given.source, given.targets)
+
+
+def _read(estimator: Any, X: Any, labels: str | None, needed: bool) -> tuple[Graph, str, str]:
+    """The graph, where it came from, and what its answers are called."""
+    said: Graphs = estimator._inputs()
+    if isinstance(X, str) and datasets.means_set(X):
+        X = datasets.load(X)
+    elif isinstance(X, str) and not Path(X).exists() and "." not in X and "/" not in X:
+        raise BadInput(f"no such path or public set: {X!r}.{suggest(X, datasets.names())}")
+    if isinstance(X, Loaded):
+        if not isinstance(X.X, Graph):
+            kind = X.dataset.kind.removesuffix("s") + "s"
+            raise BadInput(f"the public set {X.name!r} holds {kind}, and {type(estimator).__name__} takes graphs.")
+        return X.X, X.name, X.target
+    graph = read_graph(X, said, labels=labels, needed=needed)
+    return graph, str(X) if isinstance(X, (str, Path)) else "a graph", labels or ""
+
+
+def _as_told(y: Any, graph: Graph) -> Array:
+    """Answers of the nodes in question, told one a node in question or one a node."""
+    answers = np.asarray(y, dtype=object).reshape(-1)
+    if len(answers) == len(graph):
+        return answers
+    if len(answers) != graph.count:
+        raise BadInput(f"the graph has {graph.count:,} nodes but y has {len(answers):,} answers.")
+    return np.asarray(answers[graph.nodes])
+
+
+def known(graph: Graph, answers: Array) -> tuple[Graph, Array]:
+    """The nodes in question whose answers are known, and these."""
+    places = np.flatnonzero(~pd.isna(answers))
+    if not len(places):
+        raise BadInput(f"none of {len(graph):,} nodes has an answer: nothing to learn from or to judge by.")
+    told = np.array(answers[places].tolist())
+    return graph.take(places), told if told.ndim == 1 else answers[places]
+
+
+def _official(graph: Graph, answers: Array, part: str) -> tuple[Graph, Array] | None:
+    """An official part of all nodes; None where there is none, or nodes were chosen already."""
+    if graph.splits is None or part not in graph.splits or graph.asked is not None:
+        return None
+    rows = graph.splits[part]
+    return graph.take(rows), answers[rows]
+
+
+def sampled(
+    learner: Any, inputs: tuple[Any, ...], target: Any, weight: Any, rows: Any, batch: int | None
+) -> Neighbourhoods | None:
+    """Batches of neighbourhoods, where the user asks for some nodes a step or all of them have no room; else None."""
+    if not isinstance(inputs[-1], Web):
+        return None
+    asked, web = inputs
+    body: Any = learner.body.bodies[0] if isinstance(learner.body, Ensemble) else learner.body
+    count = len(asked) if rows is None else len(rows)
+    free = free_memory() if asked.device.type == "cpu" else int(torch.cuda.mem_get_info(asked.device)[0])
+    if (batch is None or batch >= count) and fits(web, body.width, body.reach, free):
+        return None
+    return Neighbourhoods(asked, web, target, weight, rows, batch_of(batch, count), body.reach)
+
+
+class ClassifiesNodes(Classifies):
+    """Estimators that answer with a label for each node in question of a graph."""
+
+    kind = Graphs
+    reader = GraphReader()
+    question = ClassifyNodes
+
+    def records(self, X: Any) -> Iterator[dict[str, Any]]:
+        """What `decet predict` prints: one dict a node in question, its name first; see `Estimator.records`."""
+        self._check_fitted()
+        given = self._given(X, None, reset=False)
+        graph: Graph = given.rows
+        names = graph.nodes.tolist() if graph.names is None else np.asarray(graph.names)[graph.nodes].tolist()
+        for name, record in zip(names, super().records(given), strict=True):
+            yield {"node": name} | record
+
+    def _judged(self, X: Any, y: Any) -> Given:
+        """The nodes in question whose answer is known."""
+        given = self._given(X, y, reset=False)
+        if given.answers is None:
+            raise BadInput(f"{type(self).__name__} is judged by answers: y, or a graph that holds those of its nodes.")
+        graph, answers = known(given.rows, given.answers)
+        return replace(given, rows=graph, answers=answers)

@@ -1,0 +1,279 @@
+"""GNN: a graph neural network. What a node becomes is made of itself and of what its neighbours are, again and again.
+
+    x_0 = features of the nodes
+    x_l = dropout(act(norm(conv_l(x_{l-1}, edges))))          residual: x_l = x_{l-1} + ...
+    features = x_L,  or all x_l side by side (jumping)
+
+`conv` says which convolution; the formulas of all stand in `decet.nn.graphs`. Of "gcn" and "sage" the last layer has no
+matrix of its own, since the head that follows is one: with a linear head these are the published networks. Two more
+first turn features into numbers, then let these spread: "appnp" (far away less) and "grand" (a mean of all distances).
+
+References: GCN 1609.02907, GraphSAGE 1706.02216, GAT 1710.10903, GATv2 2105.14491, GIN 1810.00826, GCNII 2007.02133,
+R-GCN 1703.06103, CompGCN 1911.03082, APPNP 1810.05997, GRAND 2005.11079; jumping knowledge 1806.03536, DropEdge
+1907.10903, both directions 2305.10498.
+
+Differs from the papers:
+1. GRAND's dropout of features stands before they spread, not after: the product with the first matrix then comes first
+   too, and what spreads is narrow instead of as wide as the features.
+2. The heads of attention stand side by side in the last layer, too; the head averages them as it likes.
+3. GCNII's decay of weights is one for all matrices, that of the recipe.
+
+Reads graphs. Good at: few labels among many nodes whose neighbours are alike, links, molecules. Weak at: nodes whose
+neighbours are unlike them (say residual or jumping, or take DNN), very far neighbours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from decet.contracts import Body, Features, GraphSpec
+from decet.errors import BadInput, Unsupported, check_choice, check_range
+from decet.nn.dropout import Dropout
+from decet.nn.graphs import (
+    GAT,
+    GCN,
+    GCN2,
+    GIN,
+    RGCN,
+    SAGE,
+    BothWays,
+    CompGCN,
+    MessagePassing,
+    Project,
+    SparseDropout,
+    blurred,
+    spread,
+    thinned,
+)
+from decet.nn.members import Ensemble
+from decet.settings import check_whole, joined
+from decet.tensors import Edges, Sparse
+
+CONVS = ("gcn", "sage", "gat", "gatv2", "gin", "gcn2", "rgcn", "compgcn", "appnp", "grand")
+SPREADING = ("appnp", "grand")  # that make all numbers first, and let them spread last
+LAZY = ("gcn", "sage")  # whose last matrix is the head's
+TYPED = ("rgcn", "compgcn")
+NORMS = ("none", "batch", "layer")
+ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {"relu": F.relu, "elu": F.elu, "gelu": F.gelu, "tanh": torch.tanh}
+JUMPS = ("none", "cat", "max")
+DIRECTIONS = ("in", "out", "both")
+
+
+@dataclass(frozen=True)
+class GNN:
+    """The graph neural network. None = not said: the cell of the map, then the fallback decides.
+
+    conv: the convolution: "gcn", "sage", "gat", "gatv2", "gin", "gcn2", "rgcn", "compgcn", "appnp", "grand"; or a class
+        of your own, a `decet.MessagePassing`.
+    width: numbers a node has within.
+    depth: convolutions, each of which reaches a step further; of "appnp" and "grand" layers before the numbers spread.
+    hops: steps that these two let them spread.
+    heads: of attention.
+    teleport: share of a node's own in "appnp" and "gcn2", 0 to 1.
+    decay: of "gcn2": how fast deeper layers become the identity.
+    activation: "relu", "elu", "gelu" or "tanh". norm: "none", "batch" or "layer".
+    dropout: of numbers within. input_dropout: of features (None: as dropout). attention_dropout: of attention.
+    edge_dropout: share of edges left out in each training step. node_dropout: share of nodes that are silent in one.
+    residual: add each layer's input to its output. jumping: "none", "cat" (all layers side by side) or "max".
+    direction: of directed edges: "in" (hear those that lead here), "out", or "both", each with weights of its own.
+    """
+
+    conv: Any = None
+    width: int | None = None
+    depth: int | None = None
+    hops: int | None = None
+    heads: int | None = None
+    teleport: float | None = None
+    decay: float | None = None
+    activation: str | None = None
+    norm: str | None = None
+    dropout: float | None = None
+    input_dropout: float | None = None
+    attention_dropout: float | None = None
+    edge_dropout: float | None = None
+    node_dropout: float | None = None
+    residual: bool | None = None
+    jumping: str | None = None
+    direction: str | None = None
+
+    reads: ClassVar[tuple[type, ...]] = (GraphSpec,)
+
+    def __post_init__(self) -> None:
+        if isinstance(self.conv, type) and not issubclass(self.conv, MessagePassing):
+            raise BadInput(f"conv must be a name, or a class of MessagePassing. Received: {self.conv.__name__}.")
+        if not isinstance(self.conv, type):
+            check_choice("conv", self.conv, CONVS)
+        check_whole(self, ("width",), 1, 65536)
+        check_whole(self, ("depth",), 1, 1000)
+        check_whole(self, ("hops",), 0, 1000)
+        check_whole(self, ("heads",), 1, 1024)
+        for name in ("teleport", "dropout", "input_dropout", "attention_dropout", "edge_dropout", "node_dropout"):
+            check_range(name, getattr(self, name), 0.0, 0.99)
+        check_range("decay", self.decay, 1e-3, 10.0)
+        check_choice("activation", self.activation, tuple(ACTIVATIONS))
+        check_choice("norm", self.norm, NORMS)
+        check_choice("residual", self.residual, (True, False))
+        check_choice("jumping", self.jumping, JUMPS)
+        check_choice("direction", self.direction, DIRECTIONS)
+
+    def encoder(self, spec: GraphSpec, members: int = 1) -> Body:
+        """The network for this spec; `pooled()` gives the numbers of each node asked (B, members, D)."""
+        if not isinstance(spec, GraphSpec):
+            raise Unsupported(f"GNN reads graphs. Received: {type(spec).__name__}.")
+        settings = joined(self, FALLBACK)
+        if settings.conv in TYPED and spec.relations < 2:
+            raise Unsupported(f"conv {settings.conv!r} is for edges of several kinds, and this graph has one.")
+        if settings.conv not in TYPED and spec.relations > 1:
+            kinds = f"edges have {spec.relations} kinds, which conv {settings.conv!r} does not tell apart."
+            raise Unsupported(f"{kinds} Say conv='rgcn' or 'compgcn', or leave the kinds out.")
+        if members > 1:
+            return Ensemble(lambda: _Network(settings, spec), members)
+        return _Network(settings, spec)
+
+
+FALLBACK = GNN(
+    conv="gcn",
+    width=64,
+    depth=2,
+    hops=10,
+    heads=8,
+    teleport=0.1,
+    decay=0.5,
+    activation="relu",
+    norm="none",
+    dropout=0.5,
+    attention_dropout=0.0,
+    edge_dropout=0.0,
+    node_dropout=0.0,
+    residual=False,
+    jumping="none",
+    direction="in",
+)
+
+
+class _Network(Body):
+    """inputs (nodes asked (B,), `Web` of all nodes and edges) -> summary (B, D). reach: how far a node hears."""
+
+    def __init__(self, settings: GNN, spec: GraphSpec):
+        super().__init__()
+        self.settings, self.spec = settings, spec
+        self.reach = (settings.hops or 0) if settings.conv in SPREADING else settings.depth or 1
+        width, depth, conv = settings.width or 1, settings.depth or 1, settings.conv
+        first = settings.dropout if settings.input_dropout is None else settings.input_dropout
+        self.wet, self.dropout = SparseDropout(first or 0.0), Dropout(settings.dropout or 0.0)
+        self.start = Project(spec.features, width) if conv == "gcn2" else None
+        sizes = [width if self.start is not None else spec.features, *[width] * (depth - 1)]
+        self.layers = nn.ModuleList(self._layer(size, width, number) for number, size in enumerate(sizes, 1))
+        ends = [width] * depth
+        if self._lazy and depth > 1:
+            ends[-1] = width * (2 if conv == "sage" else 1)
+        self.norms = nn.ModuleList(_norm(settings.norm, end) for end in ends)
+        self.width = self.summary_width = sum(ends) if settings.jumping == "cat" else ends[-1]
+
+    @property
+    def _lazy(self) -> bool:
+        """Whether the last matrix is left to the head."""
+        s = self.settings
+        return s.conv in LAZY and s.jumping == "none" and not s.residual and s.norm == "none"
+
+    def _layer(self, inputs: int, width: int, number: int) -> nn.Module:
+        """The convolution of this number, from 1, in the directions asked for."""
+        s, spec = self.settings, self.spec
+
+        def make() -> nn.Module:
+            extra = spec.edge_features
+            match s.conv:
+                case "gcn" | "sage":
+                    kind = GCN if s.conv == "gcn" else SAGE
+                    return kind(inputs, width, extra, weighted=not (self._lazy and number == s.depth and number > 1))
+                case "gat" | "gatv2":
+                    return GAT(inputs, width, extra, s.heads or 1, s.attention_dropout or 0.0, s.conv == "gatv2")
+                case "gin":
+                    return GIN(inputs, width, extra)
+                case "gcn2":
+                    return GCN2(width, number, s.teleport or 0.0, s.decay or 0.5)
+                case "rgcn":
+                    return RGCN(inputs, width, spec.relations)
+                case "compgcn":
+                    return CompGCN(inputs, width, spec.relations)
+                case "appnp" | "grand":
+                    return _Alone(inputs, width)
+                case own:
+                    return own(inputs, width, extra)
+
+        if spec.directed and s.direction == "both" and s.conv not in SPREADING:
+            return BothWays(make)
+        return make()
+
+    def forward(self, inputs: tuple[Any, ...], *, condition: Tensor | None = None) -> Features:
+        asked, web = inputs
+        s, edges = self.settings, web.edges
+        if self.spec.directed and s.direction == "out":
+            edges = edges.reversed
+        if self.training and s.edge_dropout:
+            edges = thinned(edges, s.edge_dropout)
+        x = self.wet(web.nodes)
+        first = torch.empty(0) if self.start is None else self._act(self.start(x))
+        found = self._layered(x if self.start is None else self.dropout(first), edges, first, condition)
+        return Features(summary=found.index_select(0, asked))
+
+    def _layered(self, x: Tensor | Sparse, edges: Edges, first: Tensor, condition: Tensor | None) -> Tensor:
+        s, seen, last = self.settings, list[Tensor](), len(self.layers) - 1
+        for number, (layer, norm) in enumerate(zip(self.layers, self.norms, strict=True)):
+            y: Tensor = layer(x, edges, first)
+            if number == 0:
+                y = self._early(y, edges)
+                y = y if condition is None else y + condition
+            y = norm(y)
+            if not (self._lazy and number == last and number > 0):
+                y = self._act(y)
+            if s.residual and isinstance(x, Tensor) and x.shape == y.shape:
+                y = x + y
+            seen.append(y)
+            x = self.dropout(y) if number < last or not self._lazy else y
+        if s.conv == "appnp":
+            x = spread(x, edges, s.hops or 0, s.teleport or 0.0)  # type: ignore[arg-type]
+        if s.jumping == "cat":
+            return self.dropout(torch.cat(seen, 1))
+        if s.jumping == "max":
+            return self.dropout(torch.stack(seen).amax(0))
+        return x  # type: ignore[return-value]
+
+    def _early(self, y: Tensor, edges: Edges) -> Tensor:
+        """Of GRAND what the first matrix gives: some nodes silent, then spread."""
+        s = self.settings
+        if s.node_dropout and self.training:
+            heard = torch.rand(len(y), 1, device=y.device) >= s.node_dropout
+            y = y * heard / (1 - s.node_dropout)
+        return blurred(y, edges, s.hops or 0) if s.conv == "grand" else y
+
+    def _act(self, x: Tensor) -> Tensor:
+        return ACTIVATIONS[self.settings.activation or "relu"](x)
+
+
+class _Alone(nn.Module):
+    """A layer that looks at each node by itself."""
+
+    def __init__(self, inputs: int, outputs: int):
+        super().__init__()
+        self.project = Project(inputs, outputs)
+
+    def forward(self, x: Tensor | Sparse, edges: Edges, first: Tensor) -> Tensor:
+        found: Tensor = self.project(x)
+        return found
+
+
+def _norm(name: str | None, width: int) -> nn.Module:
+    match name:
+        case "batch":
+            return nn.BatchNorm1d(width)
+        case "layer":
+            return nn.LayerNorm(width)
+        case _:
+            return nn.Identity()
