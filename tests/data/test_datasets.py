@@ -92,7 +92,7 @@ def test_every_entry_is_whole():
         assert dataset.licence
         assert dataset.home.startswith(("https://", "http://"))
         assert dataset.status == ("ready" if dataset.reader else "planned")
-        assert dataset.files or dataset.reader == "bundled"
+        assert dataset.files or dataset.reader in ("bundled", "karate")
         for file in dataset.files:
             assert len(file.sha256) == 64
             assert file.bytes > 0
@@ -122,7 +122,7 @@ def test_names_that_are_none():
     assert refused(load, "digits!") == "there is no public set 'digits!'. Did you mean 'digits'?"
     assert refused(load, "bccd") == (
         "decet knows the set 'bccd' but does not read it yet. It reads adult, bbc, breast-cancer, chnsenticorp, "
-        "cifar10, corpus-en, diabetes, digits, iris, mnist, rt-polarity, thucnews, tinyshakespeare, wikitext-2, wine, "
+        "cifar10, citeseer, cora, corpus-en, diabetes, digits, iris, karate, mnist, pubmed, rt-polarity, thucnews, tinyshakespeare, wikitext-2, wine, "
         "word-tests."
     )
     assert refused(load, "iris", "test") == ("'iris' has no official test part. Load all of it, and split it by seed.")
@@ -474,3 +474,19 @@ def test_a_full_disk_leaves_no_part_of_a_file(empty, home, monkeypatch):
 def test_official_parts_are_apart(shared):
     parts = load("adult").splits
     assert not np.intersect1d(parts["train"], parts["test"]).size
+
+
+def test_a_citation_graph_has_its_public_split(data_folder: Path) -> None:
+    cora = load("cora")
+    assert (cora.X.count, cora.X.edges.shape[1], cora.X.shape[1]) == (2_708, 5_278, 1_433)
+    assert {part: len(rows) for part, rows in cora.splits.items()} == {"train": 140, "validation": 500, "test": 1_000}
+    test = load("cora", "test")
+    assert (len(test.X), test.X.count, test.part) == (1_000, 2_708, "test")
+    assert test.X.answers.tolist() == test.y.tolist()
+
+
+def test_the_karate_club_comes_with_decet() -> None:
+    club = load("karate")
+    degrees = club.X.degrees()
+    assert (club.X.count, club.X.edges.shape[1], int(degrees[0]), int(degrees[33])) == (34, 78, 16, 17)
+    assert club.y.value_counts().to_dict() == {"Mr. Hi": 17, "Officer": 17}

@@ -14,7 +14,17 @@ import pytest
 from sklearn.datasets import load_diabetes, load_digits, load_iris
 
 import decet
-from decet import DNN, ImageClassifier, Recipe, TableClassifier, TableRegressor, TextClassifier
+from decet import (
+    DNN,
+    GNN,
+    ImageClassifier,
+    NodeClassifier,
+    Recipe,
+    TableClassifier,
+    TableRegressor,
+    TextClassifier,
+)
+from decet.data.datasets import load
 from decet.errors import BadInput
 from decet.estimators.reading import DataWarning
 from decet.pages.page import comparison_page, report
@@ -275,3 +285,14 @@ def test_what_no_page_can_be_made_of_is_refused(tmp_path, said, message) -> None
     given = {"model": model, "X": "iris", "out": tmp_path / "page.html"} | said
     with pytest.raises(BadInput, match=f"^{message}$"):
         report(given.pop("model"), given.pop("X"), **given)
+
+
+def test_nodes_stand_among_their_neighbours_and_an_official_part_is_not_what_was_trained_on(
+    data_folder: Path, tmp_path: Path
+) -> None:
+    model = NodeClassifier(GNN(conv="gcn", width=16), views=1, recipe=Recipe(epochs=20)).fit("cora")
+    words = checked(report(model, load("cora", "test"), out=tmp_path / "p.html").read_text())
+    for shown in ("The graph around mistakes", "Nodes as the network sees them", "ringed: answered wrongly"):
+        assert shown in words
+    assert "was trained on rows of" not in words
+    assert "was trained on rows of cora" in checked(report(model, load("cora"), out=tmp_path / "q.html").read_text())

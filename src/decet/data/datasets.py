@@ -73,7 +73,8 @@ class Dataset:
 
 @dataclass(frozen=True)
 class Loaded:
-    """A set in memory. `splits` holds the row positions of each official part, or None where there are none."""
+    """A set in memory. `splits` holds the row positions of each official part, or None where there are none; `part`
+    says which of them this is, None = all rows."""
 
     name: str
     X: Any  # a DataFrame, Pictures, Documents, Passages, or a Graph
@@ -82,6 +83,7 @@ class Loaded:
     splits: dict[str, np.ndarray] | None
     description: str
     dataset: Dataset = field(repr=False)
+    part: str | None = None
 
 
 def load(name: str, split: str | None = None, *, progress: Progress | None = None) -> Loaded:
@@ -102,7 +104,8 @@ def load(name: str, split: str | None = None, *, progress: Progress | None = Non
         X, y, splits = X.take(rows), None if y is None else y.iloc[rows].reset_index(drop=True), None
         X = X.reset_index(drop=True) if hasattr(X, "reset_index") else X
     target = "" if y is None else str(y.name)
-    return Loaded(name, X, y, target, splits, f"{dataset.title}: {dataset.rows}", dataset)
+    part = None if split == "all" else split
+    return Loaded(name, X, y, target, splits, f"{dataset.title}: {dataset.rows}", dataset, part)
 
 
 def names() -> list[str]:

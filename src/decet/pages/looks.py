@@ -264,6 +264,10 @@ def _line(rows: Any, row: int, said: str, by: Sequence[str]) -> Line:
     if isinstance(rows, Documents):
         text = rows.texts[row]
         return Line(said, text=text[:LONGEST] + (" …" if len(text) > LONGEST else ""))
+    if isinstance(rows, Graph):
+        node = rows.nodes[row]
+        name = f"node {node if rows.names is None else rows.names[node]}"
+        return Line(f"{name}: {said}" if said else name)
     return Line(said, picture=_picture(rows, row)) if isinstance(rows, Pictures) else Line(said)
 
 

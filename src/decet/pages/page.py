@@ -104,7 +104,8 @@ def model_page(model: Any, X: Any, y: Any, command: str = "", train: Any = None)
     looks, metrics, score, on, alike = None, model.metrics_, None, told["validation"], 0
     trained = None if train is None else trained_rows(model, train)
     named = X.name if isinstance(X, datasets.Loaded) else X
-    seen = isinstance(named, (str, Path)) and str(named) == told["data"] and not Path(named).is_dir()
+    apart = isinstance(X, datasets.Loaded) and X.part in ("validation", "test")
+    seen = not apart and isinstance(named, (str, Path)) and str(named) == told["data"] and not Path(named).is_dir()
     if X is not None:
         given = model._judged(X, y)
         if given.answers is None:
