@@ -93,7 +93,10 @@ def test_no_times(text: str) -> None:
 
 # -------------------------------------------------------------------------------------------------- what is refused
 
-THERE = "table-classifier, table-regressor, image-classifier, text-classifier, text-generator, word-embedder"
+THERE = (
+    "table-classifier, table-regressor, image-classifier, text-classifier, text-generator, word-embedder, "
+    "node-classifier"
+)
 START = "table-classifier iris"
 
 

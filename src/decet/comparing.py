@@ -12,6 +12,7 @@ import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from textwrap import fill
 from typing import TYPE_CHECKING, Any
 
 from decet import flags
@@ -63,7 +64,7 @@ def page() -> str:
             "Fit every family of an estimator, and baselines that need no network, on the same rows of DATA (a path, -",
             "for standard input, or a public set), and say which is best, how surely, and whether a network is needed.",
             "",
-            f"estimators: {listed(flags.estimator_names())}",
+            fill(f"estimators: {listed(flags.estimator_names())}", 119, subsequent_indent="  "),
             "",
             flags.columns(pairs),
             "",

@@ -122,8 +122,8 @@ def test_names_that_are_none():
     assert refused(load, "digits!") == "there is no public set 'digits!'. Did you mean 'digits'?"
     assert refused(load, "bccd") == (
         "decet knows the set 'bccd' but does not read it yet. It reads adult, bbc, breast-cancer, chnsenticorp, "
-        "cifar10, citeseer, cora, corpus-en, diabetes, digits, iris, karate, mnist, pubmed, rt-polarity, thucnews, tinyshakespeare, wikitext-2, wine, "
-        "word-tests."
+        "cifar10, citeseer, cora, corpus-en, diabetes, digits, iris, karate, mnist, pubmed, rt-polarity, thucnews, "
+        "tinyshakespeare, wikitext-2, wine, word-tests."
     )
     assert refused(load, "iris", "test") == ("'iris' has no official test part. Load all of it, and split it by seed.")
     assert "split must be one of 'train', 'validation', 'test', 'all'. Received: 'tset'." in refused(

@@ -387,7 +387,7 @@ def _set(*path, value):
             _set("estimator", value="os.system"),
             "model.json names the estimator 'os.system'. "
             "Choose from: TableClassifier, TableRegressor, ImageClassifier, TextClassifier, "
-            "TextGenerator, WordEmbedder.",
+            "TextGenerator, WordEmbedder, NodeClassifier.",
         ),
         (
             _set("used", "family", "name", value="CNN"),
@@ -401,7 +401,7 @@ def _set(*path, value):
         (
             _set("codec", "name", value="Pickle"),
             "model.json names 'Pickle', which is not in decet's list. "
-            "Choose from: TableCodec, SparseCodec, ImageCodec, TextCodec, BagCodec, Lexicon, ProseCodec.",
+            "Choose from: TableCodec, SparseCodec, ImageCodec, TextCodec, BagCodec, Lexicon, ProseCodec, GraphCodec.",
         ),
         (
             _set("used", "family", "widht", value=3),
