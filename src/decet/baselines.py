@@ -151,6 +151,7 @@ class LabelSpreading(ClassifierMixin, BaseEstimator):
         (begin, end), edge = graph.arcs
         weight = np.ones(len(edge)) if graph.weight is None else graph.weight[edge].astype(np.float64)
         links = sparse.csr_matrix((weight, (end, begin)), shape=(graph.count, graph.count))
+        links = links + links.T if graph.directed else links
         scale = 1 / np.sqrt(np.maximum(np.asarray(links.sum(1)).reshape(-1), 1e-12))
         links = sparse.diags(scale) @ links @ sparse.diags(scale)
         found = told
@@ -163,6 +164,10 @@ class LabelSpreading(ClassifierMixin, BaseEstimator):
 
     def predict_proba(self, graph: Any) -> Array:
         """Shares of classes (n, K)."""
+        if graph.count != len(self.shares_):
+            raise BadInput(
+                f"labels spread over {len(self.shares_):,} nodes, and another graph of {graph.count:,} is asked."
+            )
         shares: Array = self.shares_[graph.nodes]
         return shares
 

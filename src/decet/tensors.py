@@ -57,9 +57,8 @@ class Sparse:
 
     def product(self, weight: Tensor) -> Tensor:
         """As `times`, of rows that come again and again: their columns are kept for the gradient of the weight."""
-        with torch.autocast(weight.device.type, enabled=False):
-            found: Tensor = _Product.apply(weight.float(), self)
-            return found
+        found: Tensor = _Product.apply(weight.float(), self)
+        return found
 
     def to(self, device: torch.device | str) -> Sparse:
         """The same rows on a device."""
@@ -184,12 +183,11 @@ class Edges:
 
         In float32: no bfloat16 product of sparse matrices exists. Gradients flow to nodes and values.
         """
-        with torch.autocast(nodes.device.type, enabled=False):
-            if nodes.dim() == 2:
-                found: Tensor = _Gather.apply(nodes.float(), values.float(), self)
-                return found
-            heads = [_Gather.apply(nodes[:, h].float(), values[:, h].float(), self) for h in range(nodes.shape[1])]
-            return torch.stack(heads, 1)
+        if nodes.dim() == 2:
+            found: Tensor = _Gather.apply(nodes.float(), values.float(), self)
+            return found
+        heads = [_Gather.apply(nodes[:, h].float(), values[:, h].float(), self) for h in range(nodes.shape[1])]
+        return torch.stack(heads, 1)
 
     def softmax(self, scores: Tensor) -> Tensor:
         """Scores (E, ...) as shares that sum to 1 over the edges that reach a node."""
@@ -259,7 +257,8 @@ def _multiplied(offsets: Tensor, columns: Tensor, values: Tensor, dense: Tensor)
     """A CSR matrix times a dense one."""
     _quieten()
     size = (len(offsets) - 1, len(dense))
-    return torch.sparse_csr_tensor(offsets, columns, values, size, check_invariants=False) @ dense
+    with torch.autocast(dense.device.type, enabled=False):  # on the way back, too
+        return torch.sparse_csr_tensor(offsets, columns, values, size, check_invariants=False) @ dense
 
 
 @cache

@@ -160,3 +160,38 @@ def test_what_is_no_graph_is_refused(tmp_path: Path, monkeypatch, source: object
     (tmp_path / "edges.xyz").write_text("")
     with pytest.raises(kind, match=message):
         read_graph(source)
+
+
+def test_columns_may_be_called_by_numbers() -> None:
+    assert read_graph(pd.DataFrame([[0, 1], [1, 2]])).edges.tolist() == [[0, 1], [1, 2]]
+
+
+@pytest.mark.parametrize(
+    ("name", "raw"),
+    [
+        ("a.graphml", b"<graphml><broken"),
+        ("a.gml", b"graph [ node"),
+        ("a.npz", b"PK\x03\x04 cut"),
+        ("a.mtx", b"%%Matrix"),
+    ],
+)
+def test_files_that_are_damaged_are_told_so(tmp_path: Path, name: str, raw: bytes) -> None:
+    (tmp_path / name).write_bytes(raw)
+    with pytest.raises(BadInput, match="cannot be read"):
+        read_graph(tmp_path / name)
+
+
+def test_arrays_of_a_matrix_that_do_not_fit_together_are_refused(tmp_path: Path) -> None:
+    held = {
+        "edges": [[0], [1]],
+        "feat_data": [1.0],
+        "feat_indices": [9],
+        "feat_indptr": [0, 1, 1],
+        "feat_shape": [2, 3],
+    }
+    np.savez(tmp_path / "g.npz", **held)
+    with pytest.raises(BadInput, match="no sparse matrix"):
+        read_graph(tmp_path / "g.npz")
+    np.savez(tmp_path / "h.npz", edges=[[0], [1]], feat_data=[1.0])
+    with pytest.raises(BadInput, match="cannot be read"):
+        read_graph(tmp_path / "h.npz")

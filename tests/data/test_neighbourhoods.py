@@ -89,3 +89,13 @@ def test_a_step_over_the_whole_graph_is_taken_where_it_has_room() -> None:
     assert not fits(web(), 64, 2, 1 << 20)
     assert batch_of(1 << 30, 500) == neighbourhoods.batch_of(None, 500) == 1_024
     assert batch_of(64, 500) == 64
+
+
+def test_who_hears_by_edges_that_lead_out_reads_where_they_lead() -> None:
+    path = Web(torch.arange(4.0).unsqueeze(1), Edges(torch.tensor([[0, 1, 2], [1, 2, 3]]), 4))
+    seen = {
+        hears: numbers(around(path, torch.tensor([1]), 2, drawn(), hears)[1]).tolist()
+        for hears in ("in", "out", "both")
+    }
+    assert seen == {"in": [0, 1], "out": [1, 2, 3], "both": [0, 1, 2, 3]}
+    assert numbers(around(path, torch.tensor([1]), 0, drawn())[1]).tolist() == [1]

@@ -204,3 +204,16 @@ def test_batches_of_neighbourhoods_learn_as_the_whole_graph_does() -> None:
     model = NodeClassifier(GNN(conv="sage", width=16), recipe=recipe).fit(graph, y)
     assert model.history_[-1]["step"] > 30
     assert model.score(graph.take(np.arange(150, 300))) > 0.75
+
+
+def test_nodes_that_are_to_judge_never_train() -> None:
+    graph = groups()
+    parted = Graph(graph.edges, graph.count, graph.features, labels=graph.labels, splits={"test": np.arange(60, 120)})
+    model = NodeClassifier(GNN(width=16), recipe=QUICK).fit(parted)
+    assert model.provenance_["rows"] == 60
+
+
+def test_a_published_network_keeps_its_layers_whatever_the_map_says_of_another() -> None:
+    graph, y = hidden(groups())
+    model = NodeClassifier(GNN(conv="gcn", width=16), recipe=Recipe(epochs=2)).fit(graph, y)
+    assert len(model.learner_.body.layers) == 2

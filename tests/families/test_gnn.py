@@ -159,3 +159,21 @@ def test_networks_and_graphs_that_do_not_fit_are_refused() -> None:
         GNN().encoder(TableSpec(3))
     with pytest.raises(Unsupported, match="width must be a multiple of heads"):
         GNN(conv="gat", heads=3, width=8).encoder(GraphSpec(F))
+
+
+@pytest.mark.parametrize("conv", CONVS)
+def test_every_convolution_works_within_bfloat16(conv: str) -> None:
+    torch.manual_seed(0)
+    body = GNN(conv=conv, width=16, heads=4, hops=2, dropout=0.1).encoder(spec_of(conv))
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        body(given(conv)).pooled().float().square().sum().backward()
+    assert all(p.grad is not None and torch.isfinite(p.grad).all() for p in body.parameters())
+
+
+@pytest.mark.parametrize("jumping", ["cat", "max"])
+def test_numbers_spread_after_layers_are_put_together(jumping: str) -> None:
+    torch.manual_seed(0)
+    body = GNN(conv="appnp", width=8, depth=2, jumping=jumping).encoder(GraphSpec(F)).eval()
+    asked, web = ring()
+    alone = Web(web.nodes, Edges(web.edges.index[:, :0], N))
+    assert not torch.allclose(body((asked, web)).pooled(), body((asked, alone)).pooled())

@@ -63,11 +63,11 @@ def test_a_map_keeps_alike_nodes_together_and_few_have_none() -> None:
     rng = np.random.default_rng(0)
     truth = np.arange(60) % 2
     features = 8 * truth[:, None] + rng.normal(size=(60, 4))
-    drawn = map_of(features.astype(np.float32), truth, truth, NAMES)
+    drawn = map_of(features.astype(np.float32), np.arange(60), truth, truth, NAMES)
     places = np.array([(dot.x, dot.y) for dot in drawn.dots])
     near = np.linalg.norm(places[:, None] - places[None], axis=2) + 1e9 * np.eye(60)
     assert (truth[near.argmin(1)] == truth).mean() > 0.95
-    assert map_of(features[:5], truth[:5], truth[:5], NAMES) is None
+    assert map_of(features[:5], np.arange(5), truth[:5], truth[:5], NAMES) is None
 
 
 def test_the_same_seed_draws_the_same_picture() -> None:

@@ -75,3 +75,8 @@ def test_views_of_sets_of_labels_are_refused() -> None:
 def test_settings_that_cannot_be_are_refused(said: dict) -> None:
     with pytest.raises(BadInput, match=f"{next(iter(said))} must be"):
         ClassifyNodes(**said)
+
+
+def test_agreement_of_many_classes_sums_to_one_however_sharp() -> None:
+    chances = torch.full((2, 3, 1, 40), 1 / 40)
+    assert float(disagreement(chances, 0.05)) == pytest.approx(0.0, abs=1e-9)

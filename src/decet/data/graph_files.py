@@ -6,9 +6,11 @@ small file is one node more.
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
+from zipfile import BadZipFile
 
 import numpy as np
 import pandas as pd
@@ -59,7 +61,7 @@ def read_graph(source: Any, graphs: Graphs | None = None, *, labels: str | None 
     """
     said, column = graphs or Graphs(), None if labels is None else Column(labels, needed)
     if isinstance(source, Graph):
-        return source
+        return source.cleaned(said.loops, said.duplicates)
     if isinstance(source, (str, Path)):
         found = _from_path(Path(source).expanduser(), said, column)
     else:
@@ -90,7 +92,9 @@ def _from_path(path: Path, said: Graphs, labels: Column | None) -> Graph:
 def _read(path: Path, how: Callable[[Path], Any]) -> Any:
     try:
         return how(path)
-    except (ValueError, OSError, EOFError, KeyError) as error:
+    except BadInput:
+        raise
+    except (ValueError, OSError, EOFError, KeyError, TypeError, SyntaxError, BadZipFile, zlib.error) as error:
         raise BadInput(f"{str(path)!r} cannot be read ({error}).") from error
 
 
@@ -103,7 +107,10 @@ def _matrix_market(path: Path) -> Any:
 def _networkx_file(path: Path) -> Any:
     import networkx
 
-    return getattr(networkx, f"read_{path.suffix[1:]}")(path)
+    try:
+        return getattr(networkx, f"read_{suffix_of(path.name)[1:]}")(path)
+    except networkx.NetworkXError as error:
+        raise ValueError(str(error)) from error
 
 
 # ------------------------------------------------------------------------------------------------------------ tables
@@ -148,9 +155,9 @@ def _from_tables(edges: Any, nodes: Any, said: Graphs, labels: Column | None, na
     )
 
 
-def _column(table: pd.DataFrame, said: str | None, place: int, what: str) -> str:
+def _column(table: pd.DataFrame, said: str | None, place: int, what: str) -> Any:
     if said is None:
-        return str(table.columns[place])
+        return table.columns[place]
     if said not in table.columns:
         raise BadInput(f"inputs.{what} names the column {said!r}, which is not there.{suggest(said, table.columns)}")
     return said
@@ -211,6 +218,10 @@ def _from_npz(path: Path, said: Graphs) -> Graph:
     held = _read(path, lambda file: dict(np.load(file, allow_pickle=False)))
     if "format" in held and "shape" in held:
         return _from_matrix(_read(path, sparse.load_npz), said)
+    return cast(Graph, _read(path, lambda file: _of_arrays(file, held, said)))
+
+
+def _of_arrays(path: Path, held: dict[str, Any], said: Graphs) -> Graph:
     if "edges" not in held:
         raise BadInput(f"{str(path)!r} holds {listed(held)}, and no edges. A graph needs edges (2, E).")
     features = held.get("features")
@@ -232,6 +243,10 @@ def _from_matrix(matrix: Any, said: Graphs) -> Graph:
     if matrix.shape[0] != matrix.shape[1]:
         raise BadInput(f"a matrix of edges must be square. Received: shape {matrix.shape}.")
     found = sparse.coo_matrix(matrix)
+    if found.nnz and not (
+        0 <= min(found.row.min(), found.col.min()) <= max(found.row.max(), found.col.max()) < found.shape[0]
+    ):
+        raise BadInput("the matrix of edges has entries beyond its own size.")
     symmetric = abs(found.tocsr() - found.tocsr().T).nnz == 0
     directed = not symmetric if said.directed is None else said.directed
     kept = np.ones(found.nnz, dtype=bool) if directed or not symmetric else found.row <= found.col

@@ -24,6 +24,7 @@ from decet.errors import BadInput, check_choice, check_range, listed
 from decet.tensors import Edges, Sparse, Web
 
 Array = NDArray[Any]
+PARTS = ("train", "validation", "test")
 LOOPS = ("drop", "keep")
 DUPLICATES = ("merge", "keep")
 SCALES = ("rows", "standard", "none")
@@ -79,13 +80,22 @@ class Graph:
                 raise BadInput(f"kind is missing for edge {int(np.argmax(codes < 0))}; every edge needs its kind.")
             self.kind, self.kinds = codes.astype(np.int64), tuple(map(str, kinds))
         if self.edge_features is not None:
-            self.edge_features = _finite(np.asarray(self.edge_features, np.float32), "edge_features", "edge")
+            extras = _numbers(self.edge_features, "edge_features")
+            self.edge_features = _finite(extras.reshape(len(extras), -1), "edge_features", "edge")
+        self._check_splits()
 
     def _check_rows(self, names: tuple[str, ...], count: int, unit: str) -> None:
         for name in names:
             have = getattr(self, name)
             if have is not None and (rows := int(np.shape(have)[0])) != count:
                 raise BadInput(f"{name} has {rows:,} rows for {count:,} {unit}.")
+
+    def _check_splits(self) -> None:
+        for part, rows in (self.splits or {}).items():
+            if part not in PARTS:
+                raise BadInput(f"splits may have {listed(PARTS)}. Received: {part!r}.")
+            if len(rows) and not 0 <= int(np.min(rows)) <= int(np.max(rows)) < self.count:
+                raise BadInput(f"splits name nodes of {part} outside [0, {self.count}).")
 
     def _told_count(self) -> int | None:
         if self.count is not None:
@@ -283,6 +293,10 @@ def _features(given: Any) -> Any:
         given = given.detach().cpu().numpy()
     if sparse.issparse(given):
         found = sparse.csr_matrix(given, dtype=np.float32)
+        try:
+            found.check_format(full_check=True)
+        except ValueError as error:
+            raise BadInput(f"features are no sparse matrix ({error}).") from error
         _finite(found.data[:, None], "features", "entry")
         if found.nnz > LEAN * found.shape[0] * found.shape[1]:
             return found.toarray()
@@ -308,8 +322,15 @@ def _finite(values: Array, name: str, unit: str) -> Array:
     return values
 
 
+def _numbers(given: Any, name: str) -> Array:
+    try:
+        return np.asarray(given, np.float32)
+    except (ValueError, TypeError) as error:
+        raise BadInput(f"{name} must be numbers, one row an edge ({error}).") from error
+
+
 def _weights(given: Any) -> Array:
-    weight = _finite(np.asarray(given, np.float32).reshape(-1), "weight", "edge")
+    weight = _finite(_numbers(given, "weight").reshape(-1), "weight", "edge")
     if (weight <= 0).any():
         edge = int(np.argmax(weight <= 0))
         raise BadInput(f"weight must be above 0. Received: {weight[edge]:g} for edge {edge}.")

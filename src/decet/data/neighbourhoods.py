@@ -21,13 +21,15 @@ class Neighbourhoods(Source):
     """Nodes in a new order each epoch, a function of the clock alone, each with what reaches it.
 
     asked (n,): the nodes in question; target, weight: one a node in question; rows: which of them train (None = all).
-    batch: nodes a step. hops: layers of the network.
+    batch: nodes a step. hops: layers of the network. hears: by which edges nodes hear, those "in", "out", or "both".
     """
 
     def __init__(
-        self, asked: Tensor, web: Web, target: Tensor, weight: Tensor | None, rows: Tensor | None, batch: int, hops: int
-    ):
-        self.asked, self.web, self.target, self.weight, self.hops = asked, web, target, weight, hops
+        self, asked: Tensor, web: Web, target: Tensor, weight: Tensor | None, rows: Tensor | None, batch: int,
+        hops: int, hears: str = "in",
+    ):  # fmt: skip
+        self.asked, self.web, self.target, self.weight = asked, web, target, weight
+        self.hops, self.hears = hops, hears
         self.rows = torch.arange(len(target)) if rows is None else rows.cpu()
         self.steps = max(1, round(len(self.rows) / batch))
         self.epoch = -1
@@ -47,23 +49,24 @@ class Neighbourhoods(Source):
     def _take(self, index: Tensor, seed: int) -> Batch:
         drawn = torch.Generator(self.asked.device).manual_seed(seed)
         nodes = self.asked.index_select(0, index)
-        places, part = around(self.web, nodes, self.hops, drawn)
+        places, part = around(self.web, nodes, self.hops, drawn, self.hears)
         weight = None if self.weight is None else self.weight.index_select(0, index)
         return Batch((places, part), self.target.index_select(0, index), weight, rows=index)
 
 
-def around(web: Web, nodes: Tensor, hops: int, drawn: torch.Generator) -> tuple[Tensor, Web]:
+def around(web: Web, nodes: Tensor, hops: int, drawn: torch.Generator, hears: str = "in") -> tuple[Tensor, Web]:
     """What reaches nodes (n,) within so many hops, and where these stand in it."""
-    arriving, found = web.edges.arriving, list[Tensor]()
+    ways = [web.edges.arriving] * (hears != "out") + [web.edges.leaving] * (hears != "in")
     known = front = nodes.unique()
+    found = [known.new_empty(0)]
     for _ in range(hops):
-        chosen = _chosen(arriving.offsets, front, drawn)
-        found.append(chosen)
-        near = arriving.others.index_select(0, chosen).unique()
+        places = [_chosen(way.offsets, front, drawn) for way in ways]
+        found += [way.edge.index_select(0, place) for way, place in zip(ways, places, strict=True)]
+        others = [way.others.index_select(0, place) for way, place in zip(ways, places, strict=True)]
+        near = torch.cat(others).unique()
         front = near[~torch.isin(near, known)]
         known = torch.cat([known, front])
-    every = torch.cat(found).unique()
-    edge = arriving.edge.index_select(0, every)
+    edge = torch.cat(found).unique()
     held = known.sort().values
     ends = torch.searchsorted(held, web.edges.index.index_select(1, edge))
     kept = web.nodes.rows(held) if isinstance(web.nodes, Sparse) else web.nodes.index_select(0, held)

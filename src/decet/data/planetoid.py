@@ -58,6 +58,8 @@ def _assembled(held: dict[str, Any], order: Array) -> Graph:
     trained, known = held["y"].shape[0], held["allx"].shape[0]
     count = max(int(order.max()) + 1, known + len(order))
     place = np.concatenate([np.arange(known), order])
+    for part in ("allx", "tx"):
+        held[part].check_format(full_check=True)
     rows = sparse.vstack([held["allx"], held["tx"]]).tocsr()
     spread = sparse.csr_matrix((np.ones(len(place)), (place, np.arange(len(place)))), (count, len(place)))
     marks = np.concatenate([held["ally"], held["ty"]])
@@ -66,7 +68,7 @@ def _assembled(held: dict[str, Any], order: Array) -> Graph:
     joined = [(node, other) for node, others in held["graph"].items() for other in others]
     edges = np.unique(np.sort(np.array(joined, np.int64), 1), axis=0).T
     train = np.arange(trained)
-    splits = {"train": train, "validation": np.arange(trained, trained + VALIDATED), "test": np.sort(order)}
+    splits = {"train": train, "validation": np.arange(trained, min(known, trained + VALIDATED)), "test": np.sort(order)}
     return Graph(edges, count=count, features=(spread @ rows).astype(np.float32), labels=labels, splits=splits)
 
 
@@ -107,7 +109,16 @@ def unpickled(path: Path) -> Any:
         return _Machine(path).run(path.read_bytes())
     except BadInput:
         raise
-    except (ValueError, IndexError, KeyError, TypeError, AttributeError, OSError, EOFError, OverflowError) as error:
+    except (
+        ValueError,
+        LookupError,
+        TypeError,
+        AttributeError,
+        OSError,
+        EOFError,
+        OverflowError,
+        RecursionError,
+    ) as error:
         raise BadInput(f"{str(path)!r} is cut short or damaged ({type(error).__name__}: {error}).") from error
 
 

@@ -268,7 +268,7 @@ def _gnn_on_nodes(spec: GraphSpec, rows: int, budget: float | None) -> Advice:
     if spec.relations > 1:
         return Advice(GNN(conv="rgcn", width=64, depth=2, dropout=0.5), _OF_NODES)
     if rows < 1_000:
-        family = GNN(conv="appnp", width=64, depth=1, hops=10, teleport=0.1, dropout=0.5, node_dropout=0.5)
+        family = GNN(conv="appnp", width=64, hops=10, teleport=0.1, dropout=0.5, node_dropout=0.5)
         if rows < HANDFUL:
             return Advice(replace(family, dropout=0.0, node_dropout=0.0), _OF_NODES)
         return Advice(family, _OF_NODES, ClassifyNodes(views=2, consistency=1.0, sharpening=0.5))

@@ -51,7 +51,7 @@ class GraphReader:
                     "not known; or the name of a column of the table of nodes (--target)."
                 )
             held = _official(graph, answers, "validation")
-            train = known(*(_official(graph, answers, "train") or (graph, answers)))
+            train = known(*_training(graph, answers))
             estimator.n_features_in_ = graph.shape[1]
             return Given(*train, source, targets, held=None if held is None else Given(*known(*held), source, targets))
         return Given(graph, answers, source, targets)
@@ -120,7 +120,20 @@ def sampled(
     free = free_memory() if asked.device.type == "cpu" else int(torch.cuda.mem_get_info(asked.device)[0])
     if (batch is None or batch >= count) and fits(web, body.width, body.reach, free):
         return None
-    return Neighbourhoods(asked, web, target, weight, rows, batch_of(batch, count), body.reach)
+    hops = (body.reach, body.hears)
+    return Neighbourhoods(asked, web, target, weight, rows, batch_of(batch, count), *hops)
+
+
+def _training(graph: Graph, answers: Array) -> tuple[Graph, Array]:
+    """The nodes that may train: the official ones, else all but those that are to choose or to judge."""
+    official = _official(graph, answers, "train")
+    if official is not None:
+        return official
+    if not graph.splits or graph.asked is not None:
+        return graph, answers
+    apart = np.concatenate([rows for part, rows in graph.splits.items() if part != "train"])
+    rows = np.setdiff1d(np.arange(graph.count), apart)
+    return graph.take(rows), answers[rows]
 
 
 class ClassifiesNodes(Classifies):

@@ -26,7 +26,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import torch
 import torch.nn.functional as F
@@ -72,7 +72,8 @@ class GNN:
     conv: the convolution: "gcn", "sage", "gat", "gatv2", "gin", "gcn2", "rgcn", "compgcn", "appnp", "grand"; or a class
         of your own, a `decet.MessagePassing`.
     width: numbers a node has within.
-    depth: convolutions, each of which reaches a step further; of "appnp" and "grand" layers before the numbers spread.
+    depth: convolutions, each of which reaches a step further (2); of "appnp" (1) and "grand" (2) layers before the
+        numbers spread.
     hops: steps that these two let them spread.
     heads: of attention.
     teleport: share of a node's own in "appnp" and "gcn2", 0 to 1.
@@ -140,7 +141,6 @@ class GNN:
 FALLBACK = GNN(
     conv="gcn",
     width=64,
-    depth=2,
     hops=10,
     heads=8,
     teleport=0.1,
@@ -158,20 +158,25 @@ FALLBACK = GNN(
 
 
 class _Network(Body):
-    """inputs (nodes asked (B,), `Web` of all nodes and edges) -> summary (B, D). reach: how far a node hears."""
+    """inputs (nodes asked (B,), `Web` of all nodes and edges) -> summary (B, D).
+
+    reach: how many steps away a node hears others; hears: those whose edges lead "in", or "out" to them, or "both".
+    """
 
     def __init__(self, settings: GNN, spec: GraphSpec):
         super().__init__()
         self.settings, self.spec = settings, spec
-        self.reach = (settings.hops or 0) if settings.conv in SPREADING else settings.depth or 1
-        width, depth, conv = settings.width or 1, settings.depth or 1, settings.conv
+        self.depth = settings.depth or (1 if settings.conv == "appnp" else 2)
+        self.reach = (settings.hops or 0) if settings.conv in SPREADING else self.depth
+        self.hears = "both" if settings.conv == "compgcn" else settings.direction if spec.directed else "in"
+        width, depth, conv = settings.width or 1, self.depth, settings.conv
         first = settings.dropout if settings.input_dropout is None else settings.input_dropout
         self.wet, self.dropout = SparseDropout(first or 0.0), Dropout(settings.dropout or 0.0)
         self.start = Project(spec.features, width) if conv == "gcn2" else None
         sizes = [width if self.start is not None else spec.features, *[width] * (depth - 1)]
         self.layers = nn.ModuleList(self._layer(size, width, number) for number, size in enumerate(sizes, 1))
         ends = [width] * depth
-        if self._lazy and depth > 1:
+        if self._lazy:
             ends[-1] = width * (2 if conv == "sage" else 1)
         self.norms = nn.ModuleList(_norm(settings.norm, end) for end in ends)
         self.width = self.summary_width = sum(ends) if settings.jumping == "cat" else ends[-1]
@@ -180,7 +185,9 @@ class _Network(Body):
     def _lazy(self) -> bool:
         """Whether the last matrix is left to the head."""
         s = self.settings
-        return s.conv in LAZY and s.jumping == "none" and not s.residual and s.norm == "none"
+        apart = self.spec.directed and s.direction == "both"  # each direction has a matrix of its own
+        plain = s.jumping == "none" and not s.residual and s.norm == "none"
+        return s.conv in LAZY and plain and not apart and self.depth > 1
 
     def _layer(self, inputs: int, width: int, number: int) -> nn.Module:
         """The convolution of this number, from 1, in the directions asked for."""
@@ -191,7 +198,7 @@ class _Network(Body):
             match s.conv:
                 case "gcn" | "sage":
                     kind = GCN if s.conv == "gcn" else SAGE
-                    return kind(inputs, width, extra, weighted=not (self._lazy and number == s.depth and number > 1))
+                    return kind(inputs, width, extra, weighted=not (self._lazy and number == self.depth))
                 case "gat" | "gatv2":
                     return GAT(inputs, width, extra, s.heads or 1, s.attention_dropout or 0.0, s.conv == "gatv2")
                 case "gin":
@@ -231,19 +238,19 @@ class _Network(Body):
                 y = self._early(y, edges)
                 y = y if condition is None else y + condition
             y = norm(y)
-            if not (self._lazy and number == last and number > 0):
+            lazy = self._lazy and number == last
+            if not lazy:
                 y = self._act(y)
             if s.residual and isinstance(x, Tensor) and x.shape == y.shape:
                 y = x + y
             seen.append(y)
-            x = self.dropout(y) if number < last or not self._lazy else y
-        if s.conv == "appnp":
-            x = spread(x, edges, s.hops or 0, s.teleport or 0.0)  # type: ignore[arg-type]
+            x = y if lazy else self.dropout(y)
         if s.jumping == "cat":
-            return self.dropout(torch.cat(seen, 1))
-        if s.jumping == "max":
-            return self.dropout(torch.stack(seen).amax(0))
-        return x  # type: ignore[return-value]
+            x = self.dropout(torch.cat(seen, 1))
+        elif s.jumping == "max":
+            x = self.dropout(torch.stack(seen).amax(0))
+        found = cast(Tensor, x)
+        return spread(found, edges, s.hops or 0, s.teleport or 0.0) if s.conv == "appnp" else found
 
     def _early(self, y: Tensor, edges: Edges) -> Tensor:
         """Of GRAND what the first matrix gives: some nodes silent, then spread."""

@@ -165,7 +165,7 @@ class GCN2(nn.Module):
     def forward(self, x: Tensor, edges: Edges, first: Tensor) -> Tensor:
         looped = edges.looped
         mixed = torch.lerp(looped.gather(x, looped.normal), first.float(), self.teleport)
-        return torch.lerp(mixed, self.project(mixed), self.share)
+        return torch.lerp(mixed, self.project(mixed).float(), self.share)
 
 
 class RGCN(nn.Module):
@@ -200,8 +200,8 @@ class CompGCN(nn.Module):
         found = self.own(nodes)
         for way, vectors, ends in zip(self.ways, self.kinds, (edges, edges.reversed), strict=True):
             told = nodes.index_select(0, ends.index[0]) * vectors.index_select(0, ends.kinds)
-            heard = told * ends.kind_means.unsqueeze(1)
-            found = found + way(torch.zeros_like(nodes).index_add(0, ends.index[1], heard))
+            heard = told.float() * ends.kind_means.unsqueeze(1)
+            found = found + way(heard.new_zeros(nodes.shape).index_add(0, ends.index[1], heard))
         return found
 
 

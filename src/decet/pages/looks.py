@@ -208,7 +208,8 @@ def _graphs(model: Any, graph: Graph, ids: Array, decided: Array, classes: Seque
     seed = int(model.seed)
     pictures = {"web": web_of(graph, ids, decided, classes, seed)}
     if behind is not None:
-        pictures["map"] = map_of(behind.float().numpy(), ids, decided, classes, seed)
+        called = graph.nodes if graph.names is None else np.asarray(graph.names)[graph.nodes]
+        pictures["map"] = map_of(behind.float().numpy(), called, ids, decided, classes, seed)
     return {"webs": {name: drawn for name, drawn in pictures.items() if drawn is not None}}
 
 

@@ -70,13 +70,19 @@ def web_of(graph: Any, truth: Array, decided: Array, names: Sequence[Any], seed:
         found = networkx.spring_layout(drawn, iterations=ROUNDS, seed=seed, method="force")
     places = _fitted(np.array([found[node] for node in joined.tolist()]))
     at = {int(node): place for node, place in zip(joined, places, strict=True)}
-    dots = [_dot(place, int(chosen[node]), asked, truth, decided, names) for node, place in at.items()]
+    called = np.arange(graph.count) if graph.names is None else np.asarray(graph.names)
+    dots = [
+        _dot(place, called[chosen[node]], asked.get(int(chosen[node])), truth, decided, names)
+        for node, place in at.items()
+    ]
     lines = [(*at[int(a)], *at[int(b)]) for a, b in part.edges.T if a != b]
     return Picture(tuple(dots), tuple(lines), _shown(names), graph.count - len(joined))
 
 
-def map_of(features: Array, truth: Array, decided: Array, names: Sequence[Any], seed: int = 0) -> Picture | None:
-    """Nodes (n, D) as the head reads them, near where they are alike; None of fewer than ten."""
+def map_of(
+    features: Array, called: Array, truth: Array, decided: Array, names: Sequence[Any], seed: int = 0
+) -> Picture | None:
+    """Nodes (n, D) as the head reads them, near where alike; None of fewer than ten. called (n,): their names."""
     from sklearn.manifold import TSNE
 
     if len(features) < FEWEST:
@@ -86,8 +92,7 @@ def map_of(features: Array, truth: Array, decided: Array, names: Sequence[Any], 
     rows = rows if len(rows) <= MAPPED else np.sort(rng.choice(rows, MAPPED, replace=False))
     perplexity = min(PERPLEXITY, (len(rows) - 1) / 3)
     places = _fitted(TSNE(perplexity=perplexity, init="pca", random_state=seed).fit_transform(features[rows]))
-    every = dict.fromkeys(range(len(rows)))
-    dots = [_dot(places[i], i, {i: i for i in every}, truth[rows], decided[rows], names) for i in every]
+    dots = [_dot(place, called[row], int(row), truth, decided, names) for place, row in zip(places, rows, strict=True)]
     return Picture(tuple(dots), (), _shown(names), len(features) - len(rows))
 
 
@@ -108,9 +113,8 @@ def _around(graph: Any, truth: Array, decided: Array, seed: int) -> Array:
     return np.array(chosen)
 
 
-def _dot(place: Array, node: int, asked: dict[int, int], truth: Array, decided: Array, names: Sequence[Any]) -> Dot:
+def _dot(place: Array, node: Any, row: int | None, truth: Array, decided: Array, names: Sequence[Any]) -> Dot:
     x, y = (round(float(value), 1) for value in place)
-    row = asked.get(node)
     if row is None:
         return Dot(x, y, -1, False, f"node {node}")
     known, answer = int(truth[row]), str(names[int(decided[row])])

@@ -13,7 +13,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from decet.contracts import Batch, Body, LabelSpec, Loss
@@ -77,5 +76,5 @@ class NodeLearner(Classifier):
 def disagreement(chances: Tensor, sharpening: float) -> Tensor:
     """chances (S, N, M, K) -> how far views are from what they are to agree on, the mean over views and nodes."""
     with torch.no_grad():
-        agreed = F.normalize(chances.mean(0) ** (1 / sharpening), p=1.0, dim=-1)
+        agreed = (chances.mean(0).clamp_min(1e-30).log() / sharpening).softmax(-1)
     return (chances - agreed).square().sum(-1).mean()
