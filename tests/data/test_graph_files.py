@@ -68,6 +68,7 @@ def test_every_further_column_of_numbers_is_a_feature_of_edges() -> None:
             {"nodes": "nodes.csv"},
             "names 1 nodes that the table of nodes has not, the first of them 'eve'",
         ),
+        ("a,b\nann,bob\n", {"nodes": "gaps.csv"}, "column 'age' of nodes is empty in 1 rows, the first of them row 1"),
         ("a,b\nann,\n", {}, "names no node in 1 rows, the first of them row 0"),
         ("a\nann\n", {}, "must have two columns at least"),
         ("a,b\nann,bob\n", {"source": "c"}, "inputs.source names the column 'c', which is not there"),
@@ -78,6 +79,7 @@ def test_every_further_column_of_numbers_is_a_feature_of_edges() -> None:
 )
 def test_tables_that_do_not_fit_together_are_refused(folder: Path, edges: str, said: dict, message: str) -> None:
     (folder / "bad.csv").write_text(edges)
+    (folder / "gaps.csv").write_text("name,age\nann,3\nbob,\n")
     said = {name: str(folder / value) if name == "nodes" else value for name, value in said.items()}
     with pytest.raises(BadInput, match=message):
         read_graph(folder / "bad.csv", Graphs(**said))

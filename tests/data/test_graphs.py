@@ -44,6 +44,10 @@ def test_nodes_are_counted_by_what_is_known_of_them() -> None:
         ({"edges": PATH, "weight": [1.0]}, r"weight has 1 rows for 3 edges\."),
         ({"edges": PATH, "weight": [1.0, 0.0, 1.0]}, r"weight must be above 0\. Received: 0 for edge 1\."),
         ({"edges": PATH, "kind": ["a", None, "b"]}, r"kind is missing for edge 1; every edge needs its kind\."),
+        (
+            {"edges": PATH, "features": sparse.csr_matrix(([np.inf], ([2], [0])), shape=(4, 50))},
+            r"features has 1 values that are not finite, the first of node 2\.",
+        ),
         ({"edges": PATH, "weight": ["a", "b", "c"]}, r"weight must be numbers, one row an edge"),
         ({"edges": PATH, "splits": {"val": [0]}}, r"splits may have train, validation, test\. Received: 'val'\."),
         ({"edges": PATH, "splits": {"test": [9]}}, r"splits name nodes of test outside \[0, 4\)\."),

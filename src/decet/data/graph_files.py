@@ -140,7 +140,7 @@ def _from_tables(edges: Any, nodes: Any, said: Graphs, labels: Column | None, na
         unknown = joined[place < 0].nunique()
         raise BadInput(
             f"{name} names {unknown:,} nodes that the table of nodes has not, the first of them "
-            f"{joined.iloc[first]!r} in row {first % len(edges)}."
+            f"{joined.tolist()[first]!r} in row {first % len(edges)}."
         )
     return Graph(
         place.reshape(2, -1),
@@ -198,6 +198,12 @@ def _numbers_of(table: pd.DataFrame) -> Any:
     parts = []
     for name in table.columns:
         column = table[name]
+        gaps = column.isna().to_numpy()
+        if column.dtype.kind in "biuf" and gaps.any():
+            raise BadInput(
+                f"column {name!r} of nodes is empty in {int(gaps.sum()):,} rows, the first of them row "
+                f"{int(np.argmax(gaps))}. Fill them in, or leave these nodes out."
+            )
         if column.dtype.kind in "biuf":
             parts.append(sparse.csr_matrix(column.to_numpy(np.float32)[:, None]))
         else:

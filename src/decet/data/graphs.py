@@ -297,7 +297,10 @@ def _features(given: Any) -> Any:
             found.check_format(full_check=True)
         except ValueError as error:
             raise BadInput(f"features are no sparse matrix ({error}).") from error
-        _finite(found.data[:, None], "features", "entry")
+        wrong = np.flatnonzero(~np.isfinite(found.data))
+        if len(wrong):
+            node = int(np.searchsorted(found.indptr, wrong[0], "right")) - 1
+            raise BadInput(f"features has {len(wrong):,} values that are not finite, the first of node {node}.")
         if found.nnz > LEAN * found.shape[0] * found.shape[1]:
             return found.toarray()
         return found if found.shape[1] else None
