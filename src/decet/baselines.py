@@ -148,13 +148,7 @@ class LabelSpreading(ClassifierMixin, BaseEstimator):
         self.classes_, ids = np.unique(y, return_inverse=True)
         told = np.zeros((graph.count, len(self.classes_)))
         told[graph.nodes, ids] = 1.0
-        (begin, end), edge = graph.arcs
-        weight = np.ones(len(edge)) if graph.weight is None else graph.weight[edge].astype(np.float64)
-        links = sparse.csr_matrix((weight, (end, begin)), shape=(graph.count, graph.count))
-        links = links + links.T if graph.directed else links
-        scale = 1 / np.sqrt(np.maximum(np.asarray(links.sum(1)).reshape(-1), 1e-12))
-        links = sparse.diags(scale) @ links @ sparse.diags(scale)
-        found = told
+        links, found = graph.normalised(), told
         for _ in range(ROUNDS):
             found = SPREADING * (links @ found) + (1 - SPREADING) * told
         share = told.mean(0) / told.mean(0).sum()  # of nodes that no label reaches

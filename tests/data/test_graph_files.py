@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from types import SimpleNamespace
 
+import networkx
 import numpy as np
 import pandas as pd
 import pytest
@@ -127,7 +128,6 @@ def test_arrays_of_a_file_are_taken_by_their_names(tmp_path: Path) -> None:
 
 
 def test_a_graph_of_networkx_keeps_names_weights_and_attributes() -> None:
-    networkx = pytest.importorskip("networkx")
     theirs = networkx.DiGraph()
     theirs.add_node("a", size=1.0, club="x")
     theirs.add_node("b", size=2.0, club="y")

@@ -92,6 +92,14 @@ def test_a_directed_edge_is_another_one_than_its_way_back() -> None:
     assert Graph([[0, 0], [1, 1]], kind=["likes", "knows"]).cleaned().edges.shape == (2, 2)
 
 
+def test_a_normalised_matrix_weighs_edges_by_what_their_ends_have() -> None:
+    graph = Graph([[0, 1], [1, 2]], weight=[1.0, 3.0])
+    expected = np.array([[0, 1 / 2, 0], [1 / 2, 0, 3 / np.sqrt(12)], [0, 3 / np.sqrt(12), 0]])
+    np.testing.assert_allclose(graph.normalised().toarray(), expected)
+    one_way = Graph([[0, 1], [1, 2]], weight=[1.0, 3.0], directed=True)
+    np.testing.assert_allclose(one_way.normalised().toarray(), expected)
+
+
 def test_an_induced_graph_has_the_edges_between_its_nodes_numbered_anew() -> None:
     graph = Graph(PATH, features=np.eye(4), labels=list("abcd"), kind=["x", "y", "x"], names=np.array(list("wxyz")))
     part = graph.induced([3, 2])

@@ -142,6 +142,15 @@ class Graph:
         """How many edges end at each node (N,)."""
         return np.bincount(self.arcs[0][1], minlength=self.count)
 
+    def normalised(self) -> Any:
+        """D^-1/2 A D^-1/2 (N, N), a sparse matrix of float64; an edge that goes one way only counts both ways."""
+        (begin, end), edge = self.arcs
+        weight = np.ones(len(edge)) if self.weight is None else self.weight[edge].astype(np.float64)
+        links = sparse.csr_matrix((weight, (end, begin)), shape=(self.count, self.count))
+        links = links + links.T
+        scale = sparse.diags(1 / np.sqrt(np.maximum(np.asarray(links.sum(1)).reshape(-1), 1e-12)))
+        return scale @ links @ scale
+
     def induced(self, nodes: Any) -> Graph:
         """The graph of these nodes (n,) alone and the edges between them, numbered anew in this order."""
         nodes = np.asarray(nodes, np.int64)
@@ -237,12 +246,7 @@ def eigenvectors(graph: Graph, count: int) -> Array:
     from scipy.sparse.linalg import eigsh
 
     nodes = graph.count
-    (begin, end), edge = graph.arcs
-    weight = np.ones(len(edge)) if graph.weight is None else graph.weight[edge].astype(np.float64)
-    links = sparse.csr_matrix((weight, (end, begin)), shape=(nodes, nodes))
-    links = links + links.T
-    scale = 1 / np.sqrt(np.maximum(np.asarray(links.sum(1)).reshape(-1), 1e-12))
-    links = sparse.diags(scale) @ links @ sparse.diags(scale)
+    links = graph.normalised()
     wanted = min(count, nodes - 1)
     if nodes <= max(SMALL, 2 * wanted + 2):
         found = np.linalg.eigh(links.toarray())[1][:, ::-1][:, 1 : wanted + 1]
