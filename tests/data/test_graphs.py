@@ -50,6 +50,10 @@ def test_nodes_are_counted_by_what_is_known_of_them() -> None:
         ),
         ({"edges": PATH, "weight": ["a", "b", "c"]}, r"weight must be numbers, one row an edge"),
         ({"edges": PATH, "splits": {"val": [0]}}, r"splits may have train, validation, test\. Received: 'val'\."),
+        (
+            {"edges": PATH, "splits": {"train": [0, 1], "test": [1, 2]}},
+            r"splits put 1 nodes into two parts: what judges must not train\.",
+        ),
         ({"edges": PATH, "splits": {"test": [9]}}, r"splits name nodes of test outside \[0, 4\)\."),
         (
             {
@@ -167,6 +171,10 @@ def test_edges_carry_what_is_known_of_them_both_ways() -> None:
     ("other", "message"),
     [
         (Graph(PATH, features=np.ones((4, 2)), kind=list("aab")), r"nodes have 2 features, training had 3\."),
+        (
+            Graph(PATH, features=np.ones((4, 3)), kind=list("aab"), directed=True),
+            r"edges go one way, in training they went both ways\.",
+        ),
         (
             Graph(PATH, features=np.ones((4, 3))),
             r"edges have no kinds, training had kinds: the network cannot read both",

@@ -145,6 +145,8 @@ def test_tables_of_edges_and_nodes_are_enough(tmp_path: Path) -> None:
     [
         (groups().take([0, 1]), ["a", None, "b"], r"the graph has 120 nodes but y has 3 answers\."),
         (groups(), [None] * 120, r"none of 120 nodes has an answer: nothing to learn from or to judge by\."),
+        (groups(), [["a", "b"]] * 120, r"y must hold one answer a node\. Received: shape \(120, 2\)\."),
+        (groups(), [["a"], ["a", "b"]] * 60, r"y must hold one answer a node\. Received: \['a'\]\."),
         (Graph([[0], [1]]), None, r"NodeClassifier needs the answers of some nodes: y, one a node, with None where"),
         ("iris", None, r"the public set 'iris' holds tables, and NodeClassifier takes graphs\."),
         ("corra", None, r"no such path or public set: 'corra'\. Did you mean 'cora'\?"),
@@ -179,6 +181,12 @@ def test_a_layer_of_ones_own_trains_and_says_that_it_cannot_be_saved(tmp_path: P
     assert model.score(graph) > 0.6
     with pytest.raises(Unsupported, match="conv is a class of your own, which a model folder cannot hold"):
         model.save(tmp_path / "m")
+
+
+def test_a_layer_of_ones_own_reads_graphs_without_features_too() -> None:
+    graph, y = hidden(groups(features=False), 60)
+    model = NodeClassifier(GNN(conv=Own, width=16), recipe=Recipe(epochs=60)).fit(graph, y)
+    assert model.score(graph.take(np.arange(60, 120))) > 0.6
 
 
 def test_a_stopped_fit_is_gone_on_with(tmp_path: Path) -> None:

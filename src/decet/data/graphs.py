@@ -96,6 +96,9 @@ class Graph:
                 raise BadInput(f"splits may have {listed(PARTS)}. Received: {part!r}.")
             if len(rows) and not 0 <= int(np.min(rows)) <= int(np.max(rows)) < self.count:
                 raise BadInput(f"splits name nodes of {part} outside [0, {self.count}).")
+        every = [node for rows in (self.splits or {}).values() for node in np.unique(rows).tolist()]
+        if twice := len(every) - len(set(every)):
+            raise BadInput(f"splits put {twice:,} nodes into two parts: what judges must not train.")
 
     def _told_count(self) -> int | None:
         if self.count is not None:
@@ -243,7 +246,7 @@ def _sparse(offsets: Array, columns: Array, values: Array, width: int) -> Sparse
 def eigenvectors(graph: Graph, count: int) -> Array:
     """The `count` smoothest functions on a graph but the constant one (N, count), as large as if each number had
     spread 1; zeros beyond the nodes there are. Of each the largest number is above 0."""
-    from scipy.sparse.linalg import eigsh
+    from scipy.sparse.linalg import ArpackError, eigsh
 
     nodes = graph.count
     links = graph.normalised()
@@ -252,7 +255,10 @@ def eigenvectors(graph: Graph, count: int) -> Array:
         found = np.linalg.eigh(links.toarray())[1][:, ::-1][:, 1 : wanted + 1]
     else:
         begun = np.random.Generator(np.random.Philox(0)).standard_normal(nodes)
-        values, vectors = eigsh(links, k=wanted + 1, which="LA", v0=begun)
+        try:
+            values, vectors = eigsh(links, k=wanted + 1, which="LA", v0=begun)
+        except ArpackError as error:
+            raise BadInput(f"positions of nodes could not be found ({error}). Say fewer, or none.") from error
         found = vectors[:, np.argsort(-values)][:, 1:]
     turned = found * np.sign(found[np.abs(found).argmax(0), np.arange(found.shape[1])])
     placed = np.zeros((nodes, count), np.float32)
@@ -468,6 +474,9 @@ class GraphCodec:
             )
         if graph.shape[1] != self.width:
             raise BadInput(f"nodes have {graph.shape[1]:,} features, training had {self.width:,}.")
+        if graph.directed != self.directed:
+            ways = ("both ways", "one way")
+            raise BadInput(f"edges go {ways[graph.directed]}, in training they went {ways[self.directed]}.")
         new = [kind for kind in graph.kinds if kind not in self.kinds]
         if bool(graph.kinds) != bool(self.kinds):
             have, had = ("kinds", "none") if graph.kinds else ("no kinds", "kinds")

@@ -83,7 +83,9 @@ def _read(estimator: Any, X: Any, labels: str | None, needed: bool) -> tuple[Gra
 
 def _as_told(y: Any, graph: Graph) -> Array:
     """Answers of the nodes in question, told one a node in question or one a node."""
-    answers = np.asarray(y, dtype=object).reshape(-1)
+    answers = np.asarray(y, dtype=object)
+    if answers.ndim != 1:
+        raise BadInput(f"y must hold one answer a node. Received: shape {answers.shape}.")
     if len(answers) == len(graph):
         return answers
     if len(answers) != graph.count:
@@ -96,8 +98,10 @@ def known(graph: Graph, answers: Array) -> tuple[Graph, Array]:
     places = np.flatnonzero(~pd.isna(answers))
     if not len(places):
         raise BadInput(f"none of {len(graph):,} nodes has an answer: nothing to learn from or to judge by.")
-    told = np.array(answers[places].tolist())
-    return graph.take(places), told if told.ndim == 1 else answers[places]
+    several = next((answer for answer in answers[places] if isinstance(answer, (list, tuple, set, dict))), None)
+    if several is not None:
+        raise BadInput(f"y must hold one answer a node. Received: {several!r}.")
+    return graph.take(places), np.array(answers[places].tolist())
 
 
 def _official(graph: Graph, answers: Array, part: str) -> tuple[Graph, Array] | None:

@@ -172,7 +172,8 @@ class _Network(Body):
         width, depth, conv = settings.width or 1, self.depth, settings.conv
         first = settings.dropout if settings.input_dropout is None else settings.input_dropout
         self.wet, self.dropout = SparseDropout(first or 0.0), Dropout(settings.dropout or 0.0)
-        self.start = Project(spec.features, width) if conv == "gcn2" else None
+        dense = conv == "gcn2" or (isinstance(conv, type) and spec.sparse)  # a layer of one's own reads dense nodes
+        self.start = Project(spec.features, width) if dense else None
         sizes = [width if self.start is not None else spec.features, *[width] * (depth - 1)]
         self.layers = nn.ModuleList(self._layer(size, width, number) for number, size in enumerate(sizes, 1))
         ends = [width] * depth

@@ -231,7 +231,7 @@ class MessagePassing(nn.Module):
 
     def forward(self, x: Tensor | Sparse, edges: Edges, first: Tensor) -> Tensor:
         if isinstance(x, Sparse):
-            raise Unsupported(f"{type(self).__name__} reads dense nodes. Let another layer stand before it.")
+            raise Unsupported(f"{type(self).__name__} reads dense nodes. Multiply them by a matrix first.")
         begin, end = edges.index
         told = self.message(x.index_select(0, begin), x.index_select(0, end), edges.features)
         heard = told.new_zeros(edges.count, told.shape[1])
