@@ -68,7 +68,7 @@ def decet(
 
     from decet import GNN, Recipe
     from decet.contracts import GraphSpec, LabelSpec, Stage
-    from decet.data.graphs import Graphs
+    from decet.data.graph_codec import Graphs
     from decet.data.resident import Resident
     from decet.settings import joined
     from decet.tasks.classify_nodes import ClassifyNodes

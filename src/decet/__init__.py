@@ -22,7 +22,7 @@ _HOMES = {
     "DNN": "decet.families.dnn",
     "GNN": "decet.families.gnn",
     "Graph": "decet.data.graphs",
-    "Graphs": "decet.data.graphs",
+    "Graphs": "decet.data.graph_codec",
     "Images": "decet.data.images",
     "MessagePassing": "decet.nn.graphs",
     "read_graph": "decet.data.graph_files",
@@ -38,6 +38,9 @@ _HOMES = {
     "Word2Vec": "decet.families.word2vec",
     "WordEmbedder": "decet.estimators.catalog",
     "NodeClassifier": "decet.estimators.catalog",
+    "LinkPredictor": "decet.estimators.catalog",
+    "NodeEmbedder": "decet.estimators.catalog",
+    "CommunityDetector": "decet.estimators.catalog",
     "Tables": "decet.data.tables",
     "Texts": "decet.data.texts",
     "Recipe": "decet.training.recipe",
@@ -57,15 +60,19 @@ _HOMES = {
 }
 
 if TYPE_CHECKING:
+    from decet.data.graph_codec import Graphs
     from decet.data.graph_files import read_graph
-    from decet.data.graphs import Graph, Graphs
+    from decet.data.graphs import Graph
     from decet.data.images import Images
     from decet.data.tables import Tables
     from decet.data.texts import Texts
     from decet.errors import BadInput, NotFitted, Unsupported
     from decet.estimators.catalog import (
+        CommunityDetector,
         ImageClassifier,
+        LinkPredictor,
         NodeClassifier,
+        NodeEmbedder,
         TableClassifier,
         TableRegressor,
         TextClassifier,
@@ -97,13 +104,16 @@ __all__ = [
     "GNN",
     "LSTM",
     "BadInput",
+    "CommunityDetector",
     "DataWarning",
     "Graph",
     "Graphs",
     "ImageClassifier",
     "Images",
+    "LinkPredictor",
     "MessagePassing",
     "NodeClassifier",
+    "NodeEmbedder",
     "NotFitted",
     "Recipe",
     "ResNet",

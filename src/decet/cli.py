@@ -181,7 +181,7 @@ def _tell_fit(model: Any, wanted: flags.Fit) -> None:
     else:
         print("{estimator} with {family} on {data}: {rows:,} rows, {seconds} s".format_map(about))
         if model.metrics_:
-            print(f"on rows it was not trained on ({told['validation']}):")
+            print(f"{_judged_on(told['validation'], model.sets_aside)}:")
             print(_metrics_table(model.metrics_))
         else:
             print(f"no figures: {told['validation']}.")
@@ -287,8 +287,8 @@ def _evaluate(arguments: list[str]) -> int:
     how = {name: value for name in ("adapt", "cache") if (value := getattr(said, name)) is not None}
     if how and not hasattr(model, "generate"):
         raise BadInput(f"--{next(iter(how))} is for what writes, and {said.MODEL} holds a {flags.kebab(type(model))}.")
-    data, part = _part(said.DATA, said.split, default="test")
-    if model.provenance_["data"] == said.DATA and part != "test":
+    data, part = _part(said.DATA, said.split, default=None if model.sets_aside else "test")
+    if model.provenance_["data"] == said.DATA and part != "test" and not model.sets_aside:
         _say(f"warning: the model was trained on {said.DATA}, so these figures are better than on new rows.")
     target = said.target.split(",") if said.target and "," in said.target else said.target
     metrics = model.evaluate(data, target, **how)
@@ -413,7 +413,7 @@ def _told(facts: Mapping[str, Any]) -> str:
             f"recipe: {settings(facts['recipe'])}",
             f"question: {settings(facts['question'])}",
             "",
-            *_figures(facts["metrics"], told["validation"]),
+            *_figures(facts["metrics"], told["validation"], "nodes" in told),
             "",
             f"columns ({len(facts['columns']):,}):",
             *aligned(columns),
@@ -426,12 +426,13 @@ def _told(facts: Mapping[str, Any]) -> str:
     )
 
 
-def _figures(metrics: Mapping[str, float | None], how: str) -> list[str]:
-    return (
-        [f"figures on rows it was not trained on ({how}):", _metrics_table(metrics)]
-        if metrics
-        else [f"no figures: {how}"]
-    )
+def _judged_on(how: str, whole: bool) -> str:
+    """What figures are of; whole: what learns from a graph alone says so itself."""
+    return how if whole else f"on rows it was not trained on ({how})"
+
+
+def _figures(metrics: Mapping[str, float | None], how: str, whole: bool) -> list[str]:
+    return [f"figures {_judged_on(how, whole)}:", _metrics_table(metrics)] if metrics else [f"no figures: {how}"]
 
 
 # ------------------------------------------------------------------------------------------------ arguments and pages

@@ -61,6 +61,7 @@ class GraphSpec:  # inputs = (nodes asked (B,) int64, `Web`: all nodes and edges
     relations: int = 1
     sparse: bool = False
     directed: bool = False
+    identity: bool = False  # each node has a column of its own: it is known by who it is
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,9 @@ import pytest
 import torch
 from scipy import io, sparse
 
+from decet.data.graph_codec import Graphs
 from decet.data.graph_files import read_graph
-from decet.data.graphs import Graph, Graphs
+from decet.data.graphs import Graph
 from decet.errors import BadInput, Unsupported
 
 EDGES = "from,to,weight,type\nann,bob,2,knows\nbob,cleo,1,likes\ncleo,ann,3,knows\n"

@@ -12,7 +12,7 @@ import torch
 import decet
 from decet import ImageClassifier, Prose, ResNet, TextGenerator, WordEmbedder
 from decet.contracts import GraphSpec, ImageSpec, LabelSpec, NumberSpec, TableSpec, TokenSpec
-from decet.data.graphs import Graphs
+from decet.data.graph_codec import Graphs
 from decet.data.images import Images
 from decet.data.texts import Texts
 from decet.estimators import catalog

@@ -19,7 +19,8 @@ from scipy import sparse
 
 from decet.data.files import near, suffix_of
 from decet.data.frames import SUFFIXES, read_table
-from decet.data.graphs import Graph, Graphs
+from decet.data.graph_codec import Graphs
+from decet.data.graphs import Graph
 from decet.data.planetoid import raw_parts, read_raw
 from decet.errors import BadInput, Unsupported, listed, suggest
 

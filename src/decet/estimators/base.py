@@ -69,6 +69,7 @@ class Estimator(BaseEstimator):
     row: ClassVar[tuple[Cell, ...]] = ()
     scored: ClassVar[str]  # the metric that `score` gives
     card: ClassVar[tuple[str, str, str]]  # where there are no answers: the Hub's tag, what is counted, an example
+    sets_aside: ClassVar[bool] = False  # whether `evaluate` chooses itself what it is judged by
     agreement: ClassVar[Callable[..., float]]  # the same of scikit-learn, with weights
 
     family: Any

@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 
 from decet.data import datasets
 from decet.data.datasets import Loaded
+from decet.data.graph_codec import Graphs
 from decet.data.graph_files import read_graph
-from decet.data.graphs import Graph, Graphs
+from decet.data.graphs import Graph
 from decet.data.neighbourhoods import Neighbourhoods, batch_of, fits
 from decet.data.pictures import free_memory
 from decet.errors import BadInput, suggest
@@ -55,6 +56,19 @@ class GraphReader:
             estimator.n_features_in_ = graph.shape[1]
             return Given(*train, source, targets, held=None if held is None else Given(*known(*held), source, targets))
         return Given(graph, answers, source, targets)
+
+    def unlabelled(self, estimator: Any, X: Any, y: Any, reset: bool) -> Given:
+        """A whole graph that is learned from alone, and the labels of its nodes, where there are any, to judge by. y:
+        their column's name, or one a node."""
+        named = y if isinstance(y, str) else None
+        if named is None:
+            named = next(iter(getattr(estimator, "target_names_", ())), None)
+        graph, source, target = _read(estimator, X, named, needed=isinstance(y, str))
+        graph = graph if graph.asked is None else replace(graph, asked=None)
+        answers = graph.labels if y is None or isinstance(y, str) else _as_told(y, graph)
+        if reset:
+            estimator.n_features_in_ = graph.shape[1]
+        return Given(graph, answers, source, (target,) if target else ())
 
     def pair(self, estimator: Any, validation: Any, targets: tuple[str, ...]) -> Given:
         """Validation data: (graph, y), or a graph that holds its nodes' answers."""
@@ -121,11 +135,17 @@ def sampled(
     asked, web = inputs
     body: Any = learner.body.bodies[0] if isinstance(learner.body, Ensemble) else learner.body
     count = len(asked) if rows is None else len(rows)
-    free = free_memory() if asked.device.type == "cpu" else int(torch.cuda.mem_get_info(asked.device)[0])
-    if (batch is None or batch >= count) and fits(web, body.width, body.reach, free):
+    if has_room(body, web, batch, count):
         return None
     hops = (body.reach, body.hears)
     return Neighbourhoods(asked, web, target, weight, rows, batch_of(batch, count), *hops)
+
+
+def has_room(body: Any, web: Web, batch: int | None, count: int) -> bool:
+    """Whether a step reads the whole graph: all of `count` are asked in one, and memory is free for it."""
+    device = web.edges.index.device
+    free = free_memory() if device.type == "cpu" else int(torch.cuda.mem_get_info(device)[0])
+    return (batch is None or batch >= count) and fits(web, body.width, body.reach, free)
 
 
 def _training(graph: Graph, answers: Array) -> tuple[Graph, Array]:

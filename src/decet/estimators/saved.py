@@ -19,14 +19,16 @@ from torch import Tensor
 
 from decet import __version__, artifact
 from decet.data.bags import BagCodec
-from decet.data.graphs import GraphCodec
+from decet.data.graph_codec import GraphCodec
 from decet.data.images import ImageCodec
+from decet.data.known import KnownNodes
 from decet.data.lexicon import Lexicon
 from decet.data.prose import ProseCodec
 from decet.data.tables import SparseCodec, TableCodec
 from decet.data.targets import LabelCodec, NumberCodec
 from decet.data.tokens import TextCodec
 from decet.data.vectors import has_vectors
+from decet.data.walks import WalkCodec
 from decet.errors import BadInput, DecetError, suggest
 from decet.estimators import catalog, hub
 from decet.estimators.asking import examined
@@ -41,7 +43,7 @@ from decet.training.recipe import Recipe
 GOLDEN_ROWS = 16
 GOLDEN_SEED = 20_231
 TOLERANCE = 1e-4  # relative, of golden answers
-NETWORK, CODEC, ANSWER, TRUST = "network.", "codec.", "answer.", "trust."  # whose tensors, in weights.safetensors
+NETWORK, CODEC, ANSWER, TRUST, NODES = "network.", "codec.", "answer.", "trust.", "nodes."  # in weights.safetensors
 CODECS: dict[str, type] = {
     "TableCodec": TableCodec,
     "SparseCodec": SparseCodec,
@@ -51,6 +53,7 @@ CODECS: dict[str, type] = {
     "Lexicon": Lexicon,
     "ProseCodec": ProseCodec,
     "GraphCodec": GraphCodec,
+    "WalkCodec": WalkCodec,
 }
 ANSWERS: dict[str, type] = {"LabelCodec": LabelCodec, "NumberCodec": NumberCodec}
 
@@ -144,7 +147,8 @@ def to_files(estimator: Any) -> dict[str, bytes]:
     answer, answer_arrays = ({}, {}) if estimator.answer_ is None else estimator.answer_.state()
     weights = {NETWORK + name: tensor for name, tensor in estimator.learner_.state_dict().items()}
     trust = {} if estimator._trust() is None else estimator._trust().state()
-    for prefix, arrays in ((CODEC, codec_arrays), (ANSWER, answer_arrays), (TRUST, trust)):
+    known = {} if (nodes := getattr(estimator, "nodes_", None)) is None else nodes.state()
+    for prefix, arrays in ((CODEC, codec_arrays), (ANSWER, answer_arrays), (TRUST, trust), (NODES, known)):
         weights |= {prefix + name: torch.from_numpy(np.ascontiguousarray(array)) for name, array in arrays.items()}
     said = {name: getattr(estimator, name) for name in estimator._get_param_names()}
     model = {
@@ -204,6 +208,8 @@ def _rebuilt(contents: artifact.Contents, into: Estimator | None) -> Estimator:
         width = estimator.learner_.body.summary_width
         arrays, rows = _arrays(weights, TRUST), estimator.codec_.spec
         estimator.trust_ = Trust.restore(arrays, estimator.answer_.spec, width, rows)
+    if nodes := _arrays(weights, NODES):
+        estimator.nodes_ = KnownNodes.restore(nodes)
     estimator.target_names_ = tuple(model["targets"])
     estimator.n_features_in_ = int(model["columns"]["count"])
     if model["columns"]["names"]:
@@ -361,7 +367,7 @@ def card(estimator: Any) -> str:
         f"{provenance['data'] or 'the given data'} (fingerprint {provenance['fingerprint'][:12]}) in "
         f"{provenance['seconds']} s, seed {estimator.seed}.",
         "",
-        f"## Figures on held-out {counted} ({provenance['validation']})",
+        f"## Figures {'' if estimator.sets_aside else f'on held-out {counted} '}({provenance['validation']})",
         "",
         *(["| metric | value |", "|---|---|", *metrics] if metrics else [f"None: {provenance['validation']}."]),
         "",

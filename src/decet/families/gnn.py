@@ -59,8 +59,10 @@ CONVS = ("gcn", "sage", "gat", "gatv2", "gin", "gcn2", "rgcn", "compgcn", "appnp
 SPREADING = ("appnp", "grand")  # that make all numbers first, and let them spread last
 LAZY = ("gcn", "sage")  # whose last matrix is the head's
 TYPED = ("rgcn", "compgcn")
-NORMS = ("none", "batch", "layer")
-ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {"relu": F.relu, "elu": F.elu, "gelu": F.gelu, "tanh": torch.tanh}
+NORMS = ("none", "batch", "layer", "length")
+ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
+    "relu": F.relu, "elu": F.elu, "gelu": F.gelu, "tanh": torch.tanh, "none": lambda x: x,
+}  # fmt: skip
 JUMPS = ("none", "cat", "max")
 DIRECTIONS = ("in", "out", "both")
 
@@ -78,7 +80,8 @@ class GNN:
     heads: of attention.
     teleport: share of a node's own in "appnp" and "gcn2", 0 to 1.
     decay: of "gcn2": how fast deeper layers become the identity.
-    activation: "relu", "elu", "gelu" or "tanh". norm: "none", "batch" or "layer".
+    activation: "relu", "elu", "gelu", "tanh" or "none". norm: "none", "batch", "layer", or "length": each node's made
+        1.
     dropout: of numbers within. input_dropout: of features (None: as dropout). attention_dropout: of attention.
     edge_dropout: share of edges left out in each training step. node_dropout: share of nodes that are silent in one.
     residual: add each layer's input to its output. jumping: "none", "cat" (all layers side by side) or "max".
@@ -277,11 +280,20 @@ class _Alone(nn.Module):
         return found
 
 
+class _Length(nn.Module):
+    """Each node's numbers, brought to length 1 (Ahn & Kim, 2101.00046: so that nodes with few edges do not vanish)."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.normalize(x, dim=1)
+
+
 def _norm(name: str | None, width: int) -> nn.Module:
     match name:
         case "batch":
             return nn.BatchNorm1d(width)
         case "layer":
             return nn.LayerNorm(width)
+        case "length":
+            return _Length()
         case _:
             return nn.Identity()

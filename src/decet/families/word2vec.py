@@ -137,6 +137,10 @@ class Word2Vec:
         """
         return Embedder(joined(self, FALLBACK), np.asarray(counts, np.int64), grams)
 
+    def table(self, count: int) -> Table:
+        """Vectors of so many tokens, asked one by one; who learns them is its `embedder`."""
+        return Table(joined(self, FALLBACK), count)
+
 
 FALLBACK = Word2Vec(
     model="skip-gram",
@@ -294,6 +298,25 @@ class Mean(Body):
         """What learns the vectors from the texts alone: it and this body hold the same rows."""
         learner = Embedder(self.settings, self.counts, None)
         learner.vectors = self.table
+        return learner
+
+
+class Table(Body):
+    """A vector a token. inputs (tokens (B,), ...) -> summary (B, width)."""
+
+    def __init__(self, s: Word2Vec, count: int):
+        super().__init__()
+        self.settings = s
+        self.width = self.summary_width = s.width or 1
+        self.weight = nn.Parameter(_first(count, self.width), requires_grad=False)
+
+    def forward(self, inputs: tuple[Any, ...], *, condition: Tensor | None = None) -> Features:
+        return Features(summary=self.weight.index_select(0, inputs[0])[:, : self.width])
+
+    def embedder(self, counts: Array) -> Embedder:
+        """What learns the vectors, of tokens that are met so often (V,): it and this body hold the same rows."""
+        learner = Embedder(self.settings, np.asarray(counts, np.int64), None)
+        learner.vectors = self.weight
         return learner
 
 

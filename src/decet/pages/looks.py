@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from decet.contracts import LabelSpec
 from decet.data.documents import Documents
-from decet.data.graphs import Graph, Graphs
+from decet.data.graph_codec import Graphs
+from decet.data.graphs import Graph
 from decet.data.images import Images
 from decet.data.pictures import Pictures
 from decet.data.texts import Texts

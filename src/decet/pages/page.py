@@ -25,14 +25,18 @@ from decet.pages.drawing import curves, scale
 from decet.pages.evidence import Ask
 from decet.pages.looks import looks_of, suspects_of
 from decet.pages.rendering import environment
+from decet.pages.webpages import web_looks, web_page
 from decet.pages.words import word_looks, words_page
 from decet.pages.writing import writing_looks, writing_page
 from decet.referee.comparison import Comparison, versions
 from decet.referee.intervals import interval, resampled, shared_by
 from decet.referee.rows import target_of
 from decet.referee.verdict import FLOOR, Result
+from decet.tasks.communities import DetectCommunities
 from decet.tasks.embed import Embed
+from decet.tasks.embed_nodes import EmbedNodes
 from decet.tasks.language import Language
+from decet.tasks.link import Link
 from decet.training.checkpoint import check_writable, write_whole
 
 Array = NDArray[Any]
@@ -55,7 +59,8 @@ def report(
     has figures with intervals, mistakes, and for texts what the model goes by; without them what training found.
     train: what it was fitted on, a path, a public set or (X, y): then rows whose labels are likely wrong are shown, and
         rows of X that it was trained on are counted. Where it has changed since, a warning says so.
-    Of a WordEmbedder X is "word-tests", a file of such, or texts whose keywords are shown; of a TextGenerator texts.
+    Of a WordEmbedder X is "word-tests", a file of such, or texts whose keywords are shown; of a TextGenerator texts; of
+        what learns from a graph alone the graph, or train.
     out: where the page goes. command: how it was asked for.
     """
     model = model_of(model)
@@ -67,6 +72,7 @@ def report(
         path = path / "report.html"
     check_writable(path, "the report ")
     page = PAGES.get(model.question)
+    X = train if X is None and model.sets_aside else X
     text = model_page(model, X, y, command, train) if page is None else page(model, X, y, command)
     write_whole(path, text.encode("utf-8", "backslashreplace"), "the report ")
     return path
@@ -220,8 +226,14 @@ def trained_rows(model: Any, train: Any) -> Given | None:
 PAGES: dict[type, Callable[..., str]] = {  # of questions that no row of answers is held against
     Embed: words_page,
     Language: writing_page,
+    Link: web_page,
+    EmbedNodes: web_page,
+    DetectCommunities: web_page,
 }
 LOOKS: dict[type, Callable[[Any, Any, Array], dict[str, Any]]] = {
     Embed: lambda model, rows, answers: word_looks(model),
     Language: writing_looks,
+    Link: web_looks,
+    EmbedNodes: web_looks,
+    DetectCommunities: web_looks,
 }

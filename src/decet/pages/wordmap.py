@@ -25,7 +25,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from decet.errors import BadInput, Unsupported, check_range, listed
-from decet.estimators.embedding import Embeds
 from decet.estimators.saved import model_of
 from decet.pages.rendering import TINTS, environment
 from decet.tasks.embed import WordVectors
@@ -73,15 +72,15 @@ class WordMap:
 def map_words(
     model: Any, path: str | Path, words: Sequence[str] | None = None, *, count: int = COUNT, seed: int = 0
 ) -> Path:
-    """Draw a map of the words of a fitted WordEmbedder, and give the picture's path.
+    """Draw a map of the words of a fitted WordEmbedder, or the nodes of a NodeEmbedder; give the picture's path.
 
     model: an estimator or a model folder. path: .svg (light and dark, drawn with the reader's own fonts) or .png.
     words: which; None: `count` that are frequent, but not all too frequent. seed: of the map's random draws.
     Raises BadInput for words that are not known, and where no font of this machine has the characters of a .png.
     """
     model = model_of(model)
-    if not isinstance(model, Embeds):
-        raise Unsupported(f"maps are of words that have vectors. Received: {type(model).__name__}.")
+    if not hasattr(model, "vectors_"):
+        raise Unsupported(f"maps are of words or nodes that have vectors. Received: {type(model).__name__}.")
     path = Path(path)
     drawn = check_picture(path)
     found = word_map(model.vectors_, None if words is None else model._read_all(words), count=count, seed=seed)
@@ -125,6 +124,7 @@ def word_map(vectors: WordVectors, words: Sequence[str] | None = None, *, count:
 def telling(vectors: WordVectors, count: int) -> list[str]:
     """So many frequent words that say something by themselves, by the rule above; all there are, if they are fewer."""
     lettered = [number for number, word in enumerate(vectors.words) if _is_lettered(word)]
+    lettered = lettered or list(range(len(vectors.words)))  # nodes that are called by numbers
     if vectors.shares is not None:
         rare = [number for number in lettered if vectors.shares[number] <= BINDING]
         lettered = rare if len(rare) >= count else lettered

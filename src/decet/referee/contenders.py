@@ -19,7 +19,8 @@ from scipy import sparse
 from sklearn.base import clone
 
 from decet.baselines import bytes_of, floor, node_baselines, picture_baselines, table_baselines, text_baselines
-from decet.data.graphs import Graph, Graphs
+from decet.data.graph_codec import Graphs
+from decet.data.graphs import Graph
 from decet.data.images import Images
 from decet.data.tables import Tables
 from decet.data.targets import LabelCodec
