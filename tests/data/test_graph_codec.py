@@ -136,7 +136,7 @@ def test_positions_join_the_features(features: np.ndarray | None) -> None:
 
 def test_nodes_without_features_are_known_one_by_one() -> None:
     codec = Graphs().fit(Graph(PATH), None, (GraphSpec,))
-    assert codec.spec == GraphSpec(4, sparse=True)
+    assert codec.spec == GraphSpec(4, sparse=True, identity=True)
     nodes = codec.encode(Graph(PATH).take([2]))[1].nodes
     torch.testing.assert_close(nodes.times(torch.eye(4)), torch.eye(4))
     with pytest.raises(BadInput, match="this network knows 4 nodes one by one, for they had no features"):

@@ -22,6 +22,7 @@ from decet.errors import BadInput
 from decet.tensors import Edges, Web
 
 Array = NDArray[Any]
+TURNED = 4  # of so many pairs that are none one is an edge turned round, where edges go one way
 FEWEST = 10  # edges of a graph of which some are hidden
 
 
@@ -138,6 +139,8 @@ class Joined(Source):
         drawn = torch.Generator(self.asked.device).manual_seed(seed)
         edges = self.edges.index_select(0, rows)
         others = torch.randint(self.count, edges.shape, generator=drawn, device=edges.device)
+        if self.directed:  # so that which way an edge goes is learned, too
+            others[::TURNED] = edges[::TURNED].flip(1)
         keys = self._keys(others)
         place = torch.searchsorted(self.known, keys).clamp(max=len(self.known) - 1)
         free = (self.known[place] != keys) & (others[:, 0] != others[:, 1])

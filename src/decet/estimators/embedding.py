@@ -304,7 +304,7 @@ def usual(words: int) -> Word2Vec:
     return Word2Vec(sample=0.0 if words < LITTLE else 1e-3)
 
 
-def _refuse_unused(family: Any) -> None:
+def refuse_unused(family: Any) -> None:
     """Refuse what only a classifier of texts uses."""
     said = [name for name in OF_CLASSIFIERS if getattr(family, name, None) is not None]
     said = [name for name in said if getattr(family, name) != getattr(PLAIN, name)]
@@ -326,7 +326,7 @@ class _Learning:
                 raise BadInput(f"recipe.{name} does nothing where vectors are learned. It takes {listed(USED)}.")
 
     def run(self, X: Any) -> None:
-        _refuse_unused(self.estimator.family)
+        refuse_unused(self.estimator.family)
         before = self._before()
         if self.estimator.inputs is None and before is not None:
             self.inputs = before.codec_.texts

@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from decet.contracts import Stage
+from decet.contracts import GraphSpec, Stage
 from decet.data.graphs import Graph
 from decet.data.links import Joined
 from decet.data.neighbourhoods import batch_of
 from decet.errors import BadInput, Unsupported
-from decet.estimators.base import Array
+from decet.estimators.base import Array, Cell
 from decet.estimators.links import EDGES
 from decet.estimators.nodes import has_room
 from decet.estimators.reading import Given
@@ -32,6 +32,16 @@ class EmbedsNodes(LearnsGraph):
     question = EmbedNodes
     scored = "probe_accuracy"
     card = ("feature-extraction", "edges", "most_similar(node)")
+
+    objective: str | None
+
+    def _cell(self) -> Cell:
+        cell = super()._cell()
+        if self.objective is not None and GraphSpec not in cell.family.reads:  # type: ignore[attr-defined]
+            raise BadInput(
+                f"{cell.family.__name__} learns by walks, and objective {self.objective!r} is of GNN. Leave it out."
+            )
+        return cell
 
     def transform(self, X: Any) -> Array:
         """One vector a node (N, D) of a graph X: of walks the graph of `fit`, else any with such features."""

@@ -22,6 +22,7 @@ from decet.data.neighbourhoods import Neighbourhoods, batch_of
 from decet.errors import BadInput, Unsupported, listed
 from decet.estimators.base import Array, Estimator
 from decet.estimators.calls import Call, loaded, ready
+from decet.estimators.embedding import refuse_unused
 from decet.estimators.nodes import GraphReader, has_room
 from decet.estimators.reading import DataWarning, Given
 from decet.settings import joined
@@ -240,6 +241,9 @@ class _Learning:
                 raise BadInput(
                     f"recipe.{name} does nothing where vectors are learned from walks. It takes {listed(OF_WALKS)}."
                 )
+        refuse_unused(self.estimator.family)
+        if family.subwords:
+            raise BadInput("family.subwords are of words, and nodes have none. Leave them out.")
         source = self.codec.source(self.apart.graph)  # type: ignore[union-attr]
         embedder = learner.body.embedder(np.maximum(source.walker.degrees, 1))
         return Stage(embedder, source, recipe, name="walks", guarded=False)

@@ -52,9 +52,9 @@ def reached(arcs: Array, count: int, probability: float, runs: int, seed: int, d
 def felt(learner: Any, inputs: tuple[Tensor, Web], node: int) -> Array:
     """The share of each node in what the vector of one depends on (N,)."""
     web = inputs[1]
-    nodes = (_dense(web.nodes) if isinstance(web.nodes, Sparse) else web.nodes).clone().requires_grad_()
-    asked = torch.tensor([node], device=nodes.device)
     with torch.inference_mode(False), torch.enable_grad():
+        nodes = (_dense(web.nodes) if isinstance(web.nodes, Sparse) else web.nodes).clone().requires_grad_()
+        asked = torch.tensor([node], device=nodes.device)
         total = learner.eval().vectors((asked, Web(nodes, web.edges))).sum()
         (gradient,) = torch.autograd.grad(total, nodes)
     each = gradient.abs().sum(1)
