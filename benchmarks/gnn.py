@@ -1,4 +1,5 @@
-"""The works of the family GNN: speed and memory beside PyTorch Geometric, growth, accuracy on citation graphs.
+"""The works of the family GNN: speed and memory beside PyTorch Geometric, growth, accuracy on citation graphs, hidden
+links, communities, the club of two labels.
 
 See `benchmarks.graphs` for who does what.
 """
@@ -25,6 +26,9 @@ ACCURACY = {  # variant -> goals on each set
     "best": (0.854, 0.754, 0.827),
     "default": (0.0, 0.0, 0.0),
 }
+LINKS = {"GNN": (0.95, 0.92, 0.975), "Word2Vec": (0.0, 0.0, 0.0)}  # auc of hidden edges, of each set
+LINK_SEEDS, CLUB_SEEDS = 5, 100
+CLUB = 0.97  # of the members but two, whose sides are told
 SLACK = 0.005  # that a reproduced figure may lie below the published one
 
 
@@ -155,8 +159,92 @@ def _quality_report(found: Found, keep: Path) -> Report:
     return Report([Table("planetoid", header, rows, note)], goals)
 
 
+# --------------------------------------------------------------------------------------------- links, communities, club
+
+
+def _links_jobs(quick: bool, runs: int) -> list[Job]:
+    parts = tuple(range(1 if quick else LINK_SEEDS))
+    return [
+        Job("links", family, "benchmarks.graphs:links", {"data": data, "family": family, "quick": quick},
+            parts=parts, imports=graphs.IMPORTS["decet"], packages=("torch",), mode="shared")
+        for family in LINKS
+        for data in SETS
+    ]  # fmt: skip
+
+
+def _links_report(found: Found, keep: Path) -> Report:
+    rows, goals = [], list[Goal]()
+    for family, targets in LINKS.items():
+        for data, target in zip(SETS, targets, strict=True):
+            own = found.of(family, data=data)
+            if not (scores := own.values("auc")):
+                continue
+            several = f" ± {stdev(scores):.4f}" if len(scores) > 1 else ""
+            rows.append([
+                family, data, str(len(scores)), f"{fmean(scores):.4f}{several}",
+                f"{fmean(own.values('average_precision')):.4f}", f"{fmean(own.values('hits')):.4f}",
+                shown(own.middle("seconds"), ".1f"),
+            ])  # fmt: skip
+            if target:
+                goals.append(found.goal(f"{data}: auc of hidden edges, mean", ">=", target, fmean(scores)))
+    header = ("family", "graph", "seeds", "auc", "average precision", "hits@20", "seconds")
+    note = "85 % of the edges train, 5 % choose the epoch, 10 % judge, among as many pairs; the cell's own settings."
+    return Report([Table("links", header, rows, note)], goals)
+
+
+def _groups_jobs(quick: bool, runs: int) -> list[Job]:
+    parts = tuple(range(1 if quick else LINK_SEEDS))
+    return [
+        Job("groups", who, "benchmarks.graphs:communities", {"data": data, "who": who, "quick": quick}, parts=parts,
+            imports=graphs.IMPORTS["decet"], packages=("torch", "networkx"), mode="shared")
+        for who in ("decet", "the network alone", "Louvain", "label propagation")
+        for data in ("karate", *SETS)
+    ]  # fmt: skip
+
+
+def _groups_report(found: Found, keep: Path) -> Report:
+    rows, goals = [], list[Goal]()
+    for data in ("karate", *SETS):
+        means = {}
+        for who in ("decet", "the network alone", "Louvain", "label propagation"):
+            own = found.of(who, data=data)
+            if not (scores := own.values("modularity")):
+                continue
+            means[who] = fmean(scores)
+            several = f" ± {stdev(scores):.4f}" if len(scores) > 1 else ""
+            rows.append([
+                data, who, f"{means[who]:.4f}{several}", f"{fmean(own.values('nmi')):.4f}",
+                shown(own.middle("communities")), shown(own.middle("seconds"), ".2f"),
+            ])  # fmt: skip
+        if "decet" in means and "Louvain" in means:
+            goals.append(found.goal(f"{data}: modularity / Louvain's", ">=", 1.0, means["decet"] / means["Louvain"]))
+    header = ("graph", "contender", "modularity", "nmi with labels", "communities", "seconds")
+    return Report([Table("communities", header, rows, "NetworkX's Louvain and label propagation.")], goals)
+
+
+def _club_jobs(quick: bool, runs: int) -> list[Job]:
+    parts = tuple(range(2 if quick else CLUB_SEEDS))
+    return [
+        Job("club", "default", "benchmarks.graphs:club", {"quick": quick}, parts=parts,
+            imports=graphs.IMPORTS["decet"], packages=("torch",), mode="shared")
+    ]  # fmt: skip
+
+
+def _club_report(found: Found, keep: Path) -> Report:
+    own = found.of("default")
+    scores = own.values("accuracy")
+    several = f"{fmean(scores):.4f}" + (f" ± {stdev(scores):.4f}" if len(scores) > 1 else "")
+    rows = [["default", str(len(scores)), several, f"{min(scores):.4f}", f"{max(scores):.4f}"]]
+    header = ("network", "seeds", "of the other 32, mean", "least", "most")
+    goals = [found.goal("Karate club, two labels: accuracy of the rest, mean", ">=", CLUB, fmean(scores))]
+    return Report([Table("club", header, rows, "Told: which sides the two leaders, 0 and 33, are on.")], goals)
+
+
 WORKS = (
     Work("speed", "training beside PyTorch Geometric", _speed_jobs, _speed_report),
     Work("growth", "from ten thousand to ten million edges", _growth_jobs, _growth_report),
     Work("planetoid", "accuracy on citation graphs", _quality_jobs, _quality_report),
+    Work("links", "hidden edges of citation graphs", _links_jobs, _links_report),
+    Work("groups", "communities beside Louvain", _groups_jobs, _groups_report),
+    Work("club", "two labels in Zachary's club", _club_jobs, _club_report),
 )

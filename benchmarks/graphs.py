@@ -175,3 +175,74 @@ def planetoid(
             "part": seed, "seed": seed, "accuracy": model.score(test), "validation": model.metrics_["accuracy"],
             "seconds": seconds, "epoch": model.provenance_["best_epoch"],
         }  # fmt: skip
+
+
+def links(
+    meter: Meter, place: Place, data: str, family: str, quick: bool, parts: list[int]
+) -> Iterator[dict[str, Any]]:
+    """85 % of the edges train, 5 % choose the epoch, 10 % judge."""
+    import warnings
+
+    from decet import GNN, LinkPredictor, Recipe, Word2Vec
+
+    warnings.simplefilter("ignore")
+    settings = {"GNN": GNN(), "Word2Vec": Word2Vec()}[family]
+    for seed in parts:
+        began = time.perf_counter()
+        model = LinkPredictor(settings, recipe=Recipe(epochs=2) if quick else None, seed=seed).fit(data)
+        yield {"part": seed, "seed": seed, "seconds": time.perf_counter() - began, **model.metrics_}
+
+
+def communities(
+    meter: Meter, place: Place, data: str, who: str, quick: bool, parts: list[int]
+) -> Iterator[dict[str, Any]]:
+    """Communities of the whole graph, and how long they took."""
+    import warnings
+
+    import networkx
+
+    from decet import CommunityDetector, Recipe
+    from decet.data.datasets import load
+    from decet.estimators.communities import links_of
+    from decet.referee.webs import numbered
+
+    warnings.simplefilter("ignore")
+    whole = replace(load(data).X, asked=None)
+    links = links_of(whole)
+    recipe = Recipe(epochs=5) if quick else None
+    for seed in parts:
+        began = time.perf_counter()
+        if who in ("decet", "the network alone"):
+            model = CommunityDetector(settle=who == "decet", recipe=recipe, seed=seed).fit(whole)
+            found = model.predict(whole)
+        else:
+            graph = networkx.from_scipy_sparse_array(links)
+            began = time.perf_counter()
+            ways = {
+                "Louvain": networkx.community.louvain_communities,
+                "label propagation": networkx.community.fast_label_propagation_communities,
+            }
+            found = numbered(ways[who](graph, weight="weight", seed=seed), links)
+        seconds = time.perf_counter() - began
+        figures = CommunityDetector()._asked().metrics(found, whole.labels, links)
+        yield {"part": seed, "seed": seed, "seconds": seconds, **figures}
+
+
+def club(meter: Meter, place: Place, quick: bool, parts: list[int]) -> Iterator[dict[str, Any]]:
+    """Zachary's club: the sides of its two leaders are told, those of the others asked."""
+    import warnings
+
+    import numpy as np
+
+    from decet import NodeClassifier, Recipe
+    from decet.data.datasets import load
+
+    warnings.simplefilter("ignore")
+    graph = replace(load("karate").X, asked=None, splits=None)
+    told = np.full(34, None, dtype=object)
+    told[[0, 33]] = graph.labels[[0, 33]]
+    others = np.setdiff1d(np.arange(34), [0, 33])
+    for seed in parts:
+        model = NodeClassifier(recipe=Recipe(epochs=3) if quick else None, seed=seed).fit(graph, told)
+        right = model.predict(graph)[others] == graph.labels[others]
+        yield {"part": seed, "seed": seed, "accuracy": float(np.mean(right))}

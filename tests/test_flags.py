@@ -95,7 +95,7 @@ def test_no_times(text: str) -> None:
 
 THERE = (
     "table-classifier, table-regressor, image-classifier, text-classifier, text-generator, word-embedder, "
-    "node-classifier"
+    "node-classifier, link-predictor and 2 more"
 )
 START = "table-classifier iris"
 
@@ -290,4 +290,4 @@ def test_a_text_may_go_on_and_serve_several_fields() -> None:
 @pytest.mark.parametrize("name", ["TableClassifier", "table-classifier"])
 def test_names_in_kebab_case(name: str) -> None:
     assert flags.kebab(name) == "table-classifier"
-    assert ", ".join(flags.estimator_names()) == THERE
+    assert listed(flags.estimator_names()) == THERE

@@ -47,6 +47,10 @@ def test_sparse_times_is_the_matrix_product_and_its_gradient_reaches_the_weight(
     torch.testing.assert_close(mine, weight.grad)
 
 
+def test_sparse_rows_written_out_are_what_they_stand_for(dense):
+    assert np.array_equal(_sparse(dense).dense().numpy(), dense.astype(np.float32))
+
+
 def _matrix(edges: Edges, values: torch.Tensor) -> torch.Tensor:
     """Row i: what reaches node i."""
     matrix = torch.zeros(edges.count, edges.count)

@@ -373,7 +373,9 @@ def _parser(kind: Any, family: type) -> Any:
 def _taken_by(kind: Any) -> list[Flag]:
     """The common flags of an estimator: those about rows with answers only where its `fit` takes them."""
     takes = inspect.signature(kind.fit).parameters
-    without: set[str] = set() if "groups" in takes else {"target", "validation", "groups", "order"}
+    without: set[str] = set() if "groups" in takes else {"validation", "groups", "order"}
+    if without and not kind.sets_aside:  # labels of nodes are not learned from, but to be left out and judged by
+        without.add("target")
     return [flag for flag in COMMON if flag.name not in without]
 
 

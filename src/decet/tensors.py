@@ -64,6 +64,12 @@ class Sparse:
         """The same rows on a device."""
         return Sparse(self.offsets.to(device), self.columns.to(device), self.values.to(device), self.width)
 
+    def dense(self) -> Tensor:
+        """All of it (B, F)."""
+        found = self.values.new_zeros(len(self), self.width)
+        owner = torch.repeat_interleave(torch.arange(len(self), device=found.device), self.offsets.diff())
+        return found.index_put((owner, self.columns), self.values, accumulate=True)
+
     def parts(self) -> dict[str, Tensor]:
         """Its tensors by name."""
         return {"offsets": self.offsets, "columns": self.columns, "values": self.values}

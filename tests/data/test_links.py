@@ -7,10 +7,15 @@ import pytest
 import torch
 
 from decet.contracts import Clock, GraphSpec
+from decet.data import links
 from decet.data.graph_codec import Graphs
 from decet.data.graphs import Graph
-from decet.data.links import FEWEST, Joined, apart_from, hidden, keys_of
+from decet.data.links import FEWEST, Joined, apart_from, drawn_for, keys_of
 from decet.errors import BadInput
+
+
+def hidden(graph: Graph, shares: tuple[float, ...], seed: int) -> tuple:
+    return links.hidden(graph, shares, drawn_for("test", seed))
 
 
 def ring(count: int = 60, directed: bool = False, doubles: bool = False) -> Graph:
@@ -76,6 +81,35 @@ def test_pairs_drawn_are_spread_evenly() -> None:
     found = apart_from(graph, 70, np.random.default_rng(0), edges)
     assert found.shape == (70, 2)
     assert np.bincount(found.reshape(-1), minlength=20).min() >= 2
+
+
+def test_what_draws_for_one_purpose_knows_nothing_of_another() -> None:
+    graph = ring(200)
+    first, other = (links.hidden(graph, (0.2,), drawn_for(name, 0))[1][0] for name in ("comparison", "links"))
+    for joined in (0.0, 1.0):
+        both = [set(keys_of(graph, pairs.ends[pairs.joined == joined].T).tolist()) for pairs in (first, other)]
+        assert len(both[0] & both[1]) < 0.4 * len(both[0])
+
+
+def test_of_an_edge_that_stands_there_in_two_kinds_neither_speaks() -> None:
+    edges = np.concatenate([ring().edges, ring().edges[::-1]], 1)
+    graph = Graph(edges, 60, kind=list("a" * 120 + "b" * 120))
+    for said in ({"hidden": 0.5}, {"hidden": 0.5, "batch": 20, "hops": 2}):
+        source = source_of(graph, **said)
+        batch = source.next(Clock(plan=[(0, 0.0, 100)]))
+        nodes, web = batch.inputs
+        asked = batch.index[batch.target == 1]
+        ends = asked if source.whole else nodes[asked]
+        heard = set(map(tuple, web.edges.index.t().tolist()))
+        assert not {(a, b) for a, b in ends.tolist()} & heard
+        assert not {(b, a) for a, b in ends.tolist()} & heard
+        assert len(source.edges) == 120
+
+
+def test_where_no_pair_is_free_the_loss_stays_finite() -> None:
+    batch = source_of(Graph(np.stack(np.triu_indices(5, 1)), 5), hidden=0.5).example()
+    assert not batch.weight[batch.target == 0].any()
+    assert (batch.weight[batch.target == 1] == 1).all()
 
 
 def source_of(graph: Graph, **said) -> Joined:

@@ -34,7 +34,7 @@ def drawn(seed: int = 0) -> torch.Generator:
 @pytest.mark.parametrize("sparse", [False, True])
 def test_nodes_asked_are_found_again_and_edges_are_those_of_the_graph(sparse: bool) -> None:
     whole, asked = web(sparse=sparse), torch.tensor([7, 3, 190, 7])
-    places, part = around(whole, asked, 2, drawn())
+    places, part, _ = around(whole, asked, 2, drawn())
     names = numbers(part)
     assert names[places].tolist() == asked.tolist()
     ends = names[part.edges.index]
@@ -49,7 +49,7 @@ def test_who_has_few_neighbours_keeps_them_all_as_far_as_the_network_hears() -> 
     reached = {5}
     for hops in range(1, 4):
         reached |= {int(a) for a, b in zip(begin, end, strict=True) if int(b) in reached}
-        _, part = around(whole, torch.tensor([5]), hops, drawn())
+        _, part, _ = around(whole, torch.tensor([5]), hops, drawn())
         assert set(numbers(part).tolist()) == reached
 
 
@@ -59,7 +59,7 @@ def test_of_many_neighbours_so_many_are_drawn_each_as_likely() -> None:
     star = Web(torch.arange(count + 1.0).unsqueeze(1), Edges(index, count + 1))
     seen = torch.zeros(count + 1)
     for seed in range(600):
-        _, part = around(star, torch.tensor([0]), 1, drawn(seed))
+        _, part, _ = around(star, torch.tensor([0]), 1, drawn(seed))
         assert NEIGHBOURS - 3 <= part.edges.index.shape[1] <= NEIGHBOURS
         seen[numbers(part)] += 1
     shares = seen[1:] / 600

@@ -18,6 +18,7 @@ from decet.data.texts import Texts
 from decet.estimators import catalog
 from decet.estimators.base import Cell, Estimator
 from decet.estimators.catalog import ESTIMATORS, FAMILIES, PLAN, estimator_named
+from decet.estimators.webs import LearnsGraph
 from decet.settings import joined
 from decet.tasks.classify import Classify
 from decet.training.recipe import FALLBACK, Recipe
@@ -99,7 +100,7 @@ GRAPHS = [
 
 def specs_of(estimator, family) -> list:
     if estimator.kind is Graphs:
-        return GRAPHS if GraphSpec in family.reads else TABLES
+        return GRAPHS if GraphSpec in family.reads else TEXTS if TokenSpec in family.reads else TABLES
     if estimator.kind in (Texts, Prose):
         return TEXTS if TokenSpec in family.reads else BAGS
     return PICTURES if estimator.kind is Images else TABLES
@@ -120,7 +121,10 @@ def test_every_cell_advises_whole_settings_for_data_of_any_shape(estimator, cell
             assert family.embedder(np.array(spec.counts or [3, 2])).vectors.shape[1] == 112
             continue
         with torch.device("meta"):  # shapes only
-            if estimator is TextGenerator:
+            if issubclass(estimator, LearnsGraph):
+                body = family.table(spec.vocabulary) if isinstance(spec, TokenSpec) else family.encoder(spec)
+                learner = estimator.question().learner(body, False)
+            elif estimator is TextGenerator:
                 learner = estimator.question().learner(family.decoder(spec))
             else:
                 learner = estimator.question().learner(family.encoder(spec, whole.members), answer, whole.members)

@@ -39,6 +39,7 @@ def test_groups_are_found(fitted) -> None:
     assert normalized_mutual_info_score(graph.labels.astype(str), found) > 0.95
     assert model.metrics_["communities"] == 4
     assert model.metrics_["nmi"] > 0.95
+    assert model.metrics_["before moves"] <= model.metrics_["modularity"] + 1e-9
     assert model.evaluate(graph) == pytest.approx(model.metrics_)
     wanted = networkx.community.modularity(
         networkx.Graph(graph.edges.T.tolist()), [set(np.flatnonzero(found == c)) for c in range(4)]
@@ -75,6 +76,11 @@ def test_vectors_in_groups_by_k_means() -> None:
     assert model.predict(graph).tolist() == decet.nn.moving.by_size(model.shares(graph).argmax(1)).tolist()
 
 
+def test_how_many_groups_vectors_have_is_found_where_it_is_not_said() -> None:
+    model = CommunityDetector(objective="infomax", recipe=Recipe(epochs=100)).fit(groups(features=True))
+    assert 3 <= model.metrics_["communities"] <= 6
+
+
 def test_there_are_no_more_communities_than_asked_for(fitted) -> None:
     model = CommunityDetector(communities=2, recipe=Recipe(epochs=60)).fit(fitted[1])
     assert set(model.predict(fitted[1])) <= {0, 1}
@@ -105,8 +111,15 @@ def test_edges_that_go_one_way_count_both_ways() -> None:
     links = links_of(Graph(np.array([[0, 1], [1, 2]]), directed=True))
     assert (links.toarray() == links.toarray().T).all()
     assert links.sum() == 4
+    looped = networkx.Graph([(0, 1), (1, 2), (2, 2)])
+    found = CommunityDetector()._asked().metrics(np.array([0, 0, 1]), None, links_of(Graph([[0, 1, 2], [1, 2, 2]])))
+    assert found["modularity"] == pytest.approx(networkx.community.modularity(looped, [{0, 1}, {2}]))
 
 
-def test_a_graph_without_edges_has_no_communities() -> None:
+def test_what_cannot_work_is_told() -> None:
+    with pytest.raises(BadInput, match="recipe.batch does nothing for CommunityDetector"):
+        CommunityDetector(recipe=Recipe(batch=5)).fit(groups())
+    with pytest.raises(BadInput, match="balance is of modularity"):
+        CommunityDetector(objective="infomax", balance=1.0).fit(groups())
     with pytest.raises(BadInput, match="has no edges"):
         CommunityDetector().fit(Graph(np.empty((2, 0)), 5))

@@ -13,7 +13,7 @@ import torch
 
 import decet
 from decet import GNN, BadInput, Graph, Graphs, LinkPredictor, Recipe, Word2Vec
-from decet.data.links import hidden, keys_of
+from decet.data.links import drawn_for, hidden, keys_of
 from decet.errors import Unsupported
 from decet.estimators import links
 from decet.training.checkpoint import same_tree
@@ -51,7 +51,6 @@ def test_hidden_edges_stand_above_pairs_that_are_none(fitted) -> None:
 
 
 def test_figures_are_of_edges_that_neither_trained_nor_spoke(fitted, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Who is asked for other labels than the true ones of the hidden edges has half of them right."""
     model, graph = fitted
     seen = []
     kept = links.found_of
@@ -62,10 +61,27 @@ def test_figures_are_of_edges_that_neither_trained_nor_spoke(fitted, monkeypatch
 
     monkeypatch.setattr(links, "found_of", noting)
     model.evaluate(graph)
-    _, (chosen, held) = hidden(graph, (0.05, 0.1), 0)
+    _, (chosen, held) = hidden(graph, (0.05, 0.1), drawn_for("links", 0))
     for pairs in (chosen, held):
         gone = keys_of(graph, pairs.ends[pairs.joined == 1].T)
         assert not np.isin(gone, keys_of(graph, seen[0].edges)).any()
+    assert len(held) == 2 * round(0.1 * graph.edges.shape[1])
+
+
+def test_figures_on_another_graph_that_shares_edges_come_with_a_warning(fitted) -> None:
+    model, graph = fitted
+    with pytest.warns(decet.DataWarning, match="another graph than that of fit"):
+        model.evaluate(Graph(graph.edges[:, 5:], 150, graph.features, names=graph.names))
+
+
+def test_what_weighs_walks_has_not_seen_the_pairs_that_judge() -> None:
+    graph = Graph(towns().edges, 150)
+    _, (held,) = hidden(graph, (0.1,), drawn_for("links", 3))
+    rng = drawn_for("regression", 3)
+    rng.permutation(graph.edges.T)
+    others = links.apart_from(graph, 400, rng, np.sort(keys_of(graph, graph.edges)))
+    shared = np.isin(keys_of(graph, held.ends[held.joined == 0].T), keys_of(graph, others.T))
+    assert shared.mean() < 0.2
 
 
 def test_pairs_are_asked_by_name_as_arrays_tables_files_and_graphs(fitted, tmp_path: Path) -> None:
@@ -81,6 +97,9 @@ def test_pairs_are_asked_by_name_as_arrays_tables_files_and_graphs(fitted, tmp_p
     record = next(iter(model.records(pairs)))
     assert record == {"source": "town 0", "target": "town 1", "probability": round(float(chances[0]), 6)}
     assert model.predict(graph).mean() > 0.9
+    assert model.predict_proba(towns(seed=1)).mean() > 0.8  # the edges of towns it has not seen
+    with pytest.raises(BadInput, match=r"two columns. Received: shape \(2, 3\). Did you mean pairs.T"):
+        model.predict_proba([["town 0", "town 1", "town 2"], ["town 3", "town 4", "town 5"]])
 
 
 def test_what_is_suggested_is_no_edge_and_the_likeliest(fitted) -> None:
@@ -94,6 +113,10 @@ def test_what_is_suggested_is_no_edge_and_the_likeliest(fitted) -> None:
     every = [[a, b] for a in range(150) for b in range(a) if frozenset((f"town {a}", f"town {b}")) not in known]
     best = model.predict_proba([[f"town {a}", f"town {b}"] for a, b in every]).max()
     assert chances[0] == pytest.approx(best, rel=1e-5)
+    other = Graph(graph.edges, 150, graph.features, names=np.array([f"b{i}" for i in range(150)], dtype=object))
+    assert model.suggest(other, "b7", topn=1)[0][0] == "b7"
+    with pytest.raises(BadInput, match="no node 'town 7'"):
+        model.suggest(other, "town 7")
     own = model.suggest(graph, "town 7", topn=3)
     assert {begin for begin, *_ in own} == {"town 7"}
     assert not {frozenset(pair[:2]) for pair in own} & known
@@ -103,7 +126,7 @@ def test_where_edges_go_one_way_the_way_back_is_another_pair() -> None:
     graph = towns(directed=True)
     model = LinkPredictor(recipe=Recipe(epochs=200)).fit(graph)
     assert model.metrics_["auc"] > 0.9
-    assert model.predict_proba(graph.edges.T).mean() > model.predict_proba(graph.edges[::-1].T).mean() + 0.2
+    assert model.predict_proba(graph.edges.T).mean() > model.predict_proba(graph.edges[::-1].T).mean() + 0.15
 
 
 def test_walks_find_hidden_edges_without_features(tmp_path: Path) -> None:
@@ -169,6 +192,7 @@ def test_graphs_of_other_libraries_and_edges_of_several_kinds() -> None:
         ({"recipe": Recipe(metric="accuracy")}, towns(), "recipe.metric 'accuracy' is not a metric of links"),
         ({"family": Word2Vec(), "recipe": Recipe(batch=3)}, towns(), "recipe.batch does nothing"),
         ({"held": 0.6}, towns(), "held"),
+        ({"family": Word2Vec(), "masked": 0.5}, towns(), "masked does nothing where vectors are learned from walks"),
     ],
 )
 def test_what_cannot_work_is_told_before_training(said: dict, graph: Graph, message: str) -> None:

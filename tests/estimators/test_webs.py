@@ -45,7 +45,7 @@ def test_a_column_of_labels_is_no_feature_and_judges(tmp_path: Path) -> None:
     model = CommunityDetector(inputs=inputs, recipe=Recipe(epochs=2)).fit(str(tmp_path / "edges.csv"), "topic")
     assert model.n_features_in_ == 1
     assert model.target_names_ == ("topic",)
-    assert set(model.metrics_) == {"modularity", "nmi", "communities"}
+    assert set(model.metrics_) == {"modularity", "nmi", "communities", "before moves"}
     assert model.evaluate(str(tmp_path / "edges.csv")) == pytest.approx(model.metrics_)
     with pytest.raises(BadInput, match="topik"):
         CommunityDetector(inputs=inputs).fit(str(tmp_path / "edges.csv"), "topik")

@@ -150,6 +150,6 @@ def test_what_cannot_be_drawn_is_told(model: WordEmbedder, tmp_path: Path) -> No
         map_words(model, tmp_path / "a.svg", count=2)
     with pytest.raises(ValueError, match="not fitted"):
         map_words(WordEmbedder(), tmp_path / "a.svg")
-    with pytest.raises(Unsupported, match="maps are of words that have vectors. Received: TableClassifier"):
+    with pytest.raises(Unsupported, match="maps are of words and nodes that have vectors. Received: TableClassifier"):
         map_words(TableClassifier(DNN()), tmp_path / "a.svg")
     assert not list(tmp_path.iterdir())

@@ -52,7 +52,7 @@ def test_a_head_can_stand_for_k_means() -> None:
     learner = DetectCommunities(communities=4).learner(GNN(width=2, depth=1, dropout=0.0).encoder(spec), directed=False)
     middles = torch.tensor([[0.0, 0.0], [9.0, 0.0], [0.0, 9.0], [9.0, 9.0]])
     vectors = (middles.repeat_interleave(20, 0) + torch.randn(80, 2)).float()
-    learner.group(vectors, seed=0)
+    learner.group(vectors, 4, seed=0)
     found = learner.head(vectors).argmax(1).numpy()
     assert normalized_mutual_info_score(np.repeat(np.arange(4), 20), found) == pytest.approx(1.0)
 

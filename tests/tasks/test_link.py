@@ -33,7 +33,8 @@ def test_figures_are_those_of_scikit_learn() -> None:
     assert found["auc"] == pytest.approx(roc_auc_score(target, answers))
     assert found["average_precision"] == pytest.approx(average_precision_score(target, answers))
     bar = np.sort(answers[target == 0])[-TOP]
-    assert found["hits"] == pytest.approx((answers[target == 1] > bar).mean())
+    assert found["hits@20"] == pytest.approx((answers[target == 1] > bar).mean())
+    assert Link().metrics(answers[:30], target[:30])["hits@20"] is None  # of fewer pairs than twenty
     items = Link().items(answers, target)
     assert items.shape == (int(target.sum()), 2)
     assert Link().of_items(items.sum(0)) == pytest.approx(found["auc"])

@@ -1,12 +1,14 @@
 """Pairs of nodes: edges hidden from training, pairs that are no edges, and batches of both.
 
 Whoever is to tell edges that it has not seen must not have seen them: an edge that is hidden is in no message, neither
-forth nor back, and no copy of it stays. Pairs that are no edges are drawn among all that are none of the whole graph,
+forth nor back, and no copy
+of it stays, of whatever kind. Pairs that are no edges are drawn among all that are none of the whole graph,
 hidden edges included, each as likely as any other.
 """
 
 from __future__ import annotations
 
+import zlib
 from dataclasses import dataclass
 from typing import Any
 
@@ -46,13 +48,17 @@ class Pairs:
         return Pairs(self.graph, self.ends[rows], None if self.joined is None else self.joined[rows])
 
 
-def hidden(graph: Graph, shares: tuple[float, ...], seed: int) -> tuple[Graph, tuple[Pairs, ...]]:
+def drawn_for(purpose: str, seed: int) -> np.random.Generator:
+    """What draws for one purpose: those of others, by the same seed, know nothing of each other."""
+    return np.random.Generator(np.random.Philox(np.random.SeedSequence([seed, zlib.crc32(purpose.encode())])))
+
+
+def hidden(graph: Graph, shares: tuple[float, ...], rng: np.random.Generator) -> tuple[Graph, tuple[Pairs, ...]]:
     """A graph without shares of its edges, and for each share these among as many pairs that are no edges.
 
     The pairs are of the graph that is left. Edges from a node to itself are never hidden. Raises BadInput where there
     are too few edges, or hardly a pair that is none.
     """
-    rng = np.random.Generator(np.random.Philox(seed))
     key, first = np.unique(keys_of(graph, graph.edges), return_index=True)
     first = first[graph.edges[0, first] != graph.edges[1, first]]
     if len(first) < FEWEST:
@@ -108,9 +114,10 @@ class Joined(Source):
     ):  # fmt: skip
         self.asked, self.web, self.hidden, self.hops, self.hears = asked, web, hidden, hops, hears
         self.count, self.directed = len(asked), graph.directed
-        self.edges = torch.from_numpy(np.ascontiguousarray(graph.edges.T)).to(asked.device)  # (E, 2)
-        self.edge = torch.from_numpy(graph.arcs[1]).to(asked.device)  # of each arc of the web
-        self.known = self._keys(self.edges).sort().values
+        every = self._keys(torch.from_numpy(np.ascontiguousarray(graph.edges.T)).to(asked.device))
+        self.known, pair = every.unique(return_inverse=True)  # each pair that is joined
+        self.pair = pair[torch.from_numpy(graph.arcs[1]).to(asked.device)]  # of each arc of the web
+        self.edges = torch.stack([self.known // self.count, self.known % self.count], 1)  # (P, 2), each pair once
         self.whole = batch is None
         self.steps = 1 if batch is None else max(1, round(len(self.edges) / batch))
         self.epoch, self.parts = -1, tuple[Tensor, ...]()
@@ -147,18 +154,19 @@ class Joined(Source):
         ends = torch.cat([edges, others])
         target = torch.cat([torch.ones(len(edges)), torch.zeros(len(edges))]).to(edges.device)
         weight = torch.cat([torch.ones(len(edges), device=edges.device), free.float()])
-        web = self._without(rows)
         if self.whole:
-            return Batch((self.asked, web), target, weight, index=ends)
+            silent = torch.zeros(len(self.edges), dtype=torch.bool, device=rows.device)
+            silent[rows] = True
+            return Batch((self.asked, without(self.web, silent[self.pair])), target, weight, index=ends)
         nodes, places = ends.unique(return_inverse=True)
-        stand, part = around(web, nodes, self.hops, drawn, self.hears)
-        return Batch((stand, part), target, weight, index=places)
+        stand, part, held = around(self.web, nodes, self.hops, drawn, self.hears)
+        said = self._keys(held[part.edges.index].t())
+        return Batch((stand, without(part, torch.isin(said, self.known[rows]))), target, weight, index=places)
 
-    def _without(self, rows: Tensor) -> Web:
-        """The graph without these edges."""
-        kept = torch.ones(len(self.edges), dtype=torch.bool, device=rows.device)
-        kept[rows] = False
-        arcs, edges = kept[self.edge].nonzero().flatten(), self.web.edges
-        own = (edges.weight, edges.kind, edges.features)
-        parts = (None if part is None else part.index_select(0, arcs) for part in own)
-        return Web(self.web.nodes, Edges(edges.index.index_select(1, arcs), edges.count, *parts))
+
+def without(web: Web, silent: Tensor) -> Web:
+    """The graph without the arcs of which `silent` (A,) is True."""
+    arcs, edges = (~silent).nonzero().flatten(), web.edges
+    own = (edges.weight, edges.kind, edges.features)
+    parts = (None if part is None else part.index_select(0, arcs) for part in own)
+    return Web(web.nodes, Edges(edges.index.index_select(1, arcs), edges.count, *parts))

@@ -49,13 +49,13 @@ class Neighbourhoods(Source):
     def _take(self, index: Tensor, seed: int) -> Batch:
         drawn = torch.Generator(self.asked.device).manual_seed(seed)
         nodes = self.asked.index_select(0, index)
-        places, part = around(self.web, nodes, self.hops, drawn, self.hears)
+        places, part, _ = around(self.web, nodes, self.hops, drawn, self.hears)
         weight = None if self.weight is None else self.weight.index_select(0, index)
         return Batch((places, part), self.target.index_select(0, index), weight, rows=index)
 
 
-def around(web: Web, nodes: Tensor, hops: int, drawn: torch.Generator, hears: str = "in") -> tuple[Tensor, Web]:
-    """What reaches nodes (n,) within so many hops, and where these stand in it."""
+def around(web: Web, nodes: Tensor, hops: int, drawn: torch.Generator, hears: str = "in") -> tuple[Tensor, Web, Tensor]:
+    """Of what reaches nodes (n,) within so many hops: where these stand in it, itself, and which nodes it has."""
     ways = [web.edges.arriving] * (hears != "out") + [web.edges.leaving] * (hears != "in")
     known = front = nodes.unique()
     found = [known.new_empty(0)]
@@ -72,7 +72,7 @@ def around(web: Web, nodes: Tensor, hops: int, drawn: torch.Generator, hears: st
     kept = web.nodes.rows(held) if isinstance(web.nodes, Sparse) else web.nodes.index_select(0, held)
     own = (web.edges.weight, web.edges.kind, web.edges.features)
     parts = (None if part is None else part.index_select(0, edge) for part in own)
-    return torch.searchsorted(held, nodes), Web(kept, Edges(ends, len(held), *parts))
+    return torch.searchsorted(held, nodes), Web(kept, Edges(ends, len(held), *parts)), held
 
 
 def _chosen(offsets: Tensor, nodes: Tensor, drawn: torch.Generator) -> Tensor:

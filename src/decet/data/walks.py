@@ -222,14 +222,15 @@ class Walks(Source):
         self.nodes = np.flatnonzero(walker.degrees > 0)
         self.total = len(self.nodes) * count
         self.steps = max(1, round(self.total * length / WORDS))
-        self.epoch, self.starts = -1, np.empty(0, np.int64)
+        self.epoch, self.parts = -1, list[Array]()
 
     def next(self, clock: Clock) -> Batch:
         epoch, place = divmod(clock.step, self.steps)
         if epoch != self.epoch:
             drawn = np.random.Generator(np.random.Philox(clock.key("order", epoch)))
-            self.starts, self.epoch = drawn.permutation(np.tile(self.nodes, self.count)), epoch
-        return self._take(np.array_split(self.starts, self.steps)[place], clock.key("walks"))
+            order = drawn.permutation(np.tile(self.nodes, self.count))
+            self.parts, self.epoch = np.array_split(order, self.steps), epoch
+        return self._take(self.parts[place], clock.key("walks"))
 
     def example(self) -> Batch:
         return self._take(np.tile(self.nodes, self.count)[:: self.steps], 0)

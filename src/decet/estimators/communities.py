@@ -12,14 +12,17 @@ from scipy import sparse
 
 from decet.contracts import Stage
 from decet.data.graphs import Graph
+from decet.errors import BadInput
 from decet.estimators.base import Array, Cell
+from decet.estimators.nodes import has_room
 from decet.estimators.reading import Given
 from decet.estimators.webs import EveryNode, LearnsGraph, Whole, whole_or_part
-from decet.nn.moving import by_size, settled
+from decet.nn.moving import by_size, modularity, settled
 from decet.tasks.communities import DetectCommunities
 from decet.tasks.embed_nodes import Infomax
 from decet.training.recipe import Recipe
 
+TRIED = (2, 3, 4, 5, 6, 8, 10, 12, 16, 20, 24, 32)  # groups of vectors, of which those of the best modularity are taken
 HOW = "of the graph itself: nothing is held out"
 
 
@@ -68,6 +71,11 @@ class DetectsCommunities(LearnsGraph):
         if asked.objective == "infomax":
             teller = Infomax(learner.body)
             return Stage(teller, whole_or_part(teller, inputs, recipe), recipe)
+        if not has_room(learner.body, inputs[1], None, len(inputs[0])):
+            raise BadInput(
+                f"the graph of {len(inputs[0]):,} nodes has no room in memory, and modularity is one of all of it. Say "
+                "--objective infomax, which reads a part a step, or a smaller --family.width."
+            )
         return Stage(learner, EveryNode(inputs), recipe)
 
     def _finish(self, learner: Any, apart: Whole, codec: Any, asked: DetectCommunities) -> None:
@@ -75,23 +83,34 @@ class DetectsCommunities(LearnsGraph):
             return
         inputs = tuple(part.to(learner.head.bias.device) for part in codec.encode(replace(apart.graph, asked=None)))
         with torch.no_grad():
-            learner.group(learner.body(inputs).pooled()[:, 0].float(), int(self.seed))
+            vectors, links = learner.body(inputs).pooled()[:, 0].float(), links_of(apart.graph)
+        tried = [asked.communities] if asked.communities else [n for n in TRIED if n < len(vectors)] or [1]
+
+        def value(count: int) -> float:
+            learner.group(vectors, count, int(self.seed))
+            return modularity(links, learner.head(vectors).argmax(1).cpu().numpy())
+
+        learner.group(vectors, max(tried, key=value), int(self.seed))
+
+    def _unused(self) -> tuple[str, ...]:
+        return ("metric", "patience") if self.objective == "infomax" else ("metric", "patience", "batch")
 
     def _figures(self, apart: Whole, given: Given) -> tuple[dict[str, float | None], str]:
-        answers = self._communities(apart.graph)
-        return self._asked().metrics(answers, given.answers, links_of(apart.graph)), HOW
+        links, said = links_of(apart.graph), self._found(apart.graph).argmax(1)
+        figures = self._asked().metrics(self._settled(links, said), given.answers, links)
+        return figures | {"before moves": modularity(links, said)}, HOW
 
     def _communities(self, graph: Graph) -> Array:
+        return self._settled(links_of(graph), self._found(graph).argmax(1))
+
+    def _settled(self, links: Any, found: Array) -> Array:
+        """The communities that a network told (N,), once nodes have moved, where they do."""
         asked = self._asked()
-        found = self._found(graph).argmax(1)
-        if not asked.settles:
-            return by_size(found)
-        return settled(links_of(graph), found, int(self.seed), asked.communities)
+        return settled(links, found, int(self.seed), asked.communities) if asked.settles else by_size(found)
 
 
 def links_of(graph: Graph) -> Any:
     """The weights of edges (N, N), sparse and symmetric: what goes one way only counts both ways."""
-    (begin, end), edge = graph.arcs
-    weight = np.ones(len(edge)) if graph.weight is None else graph.weight[edge].astype(np.float64)
-    found = sparse.csr_matrix((weight, (begin, end)), (graph.count, graph.count))
-    return found + found.T if graph.directed else found
+    weight = np.ones(graph.edges.shape[1]) if graph.weight is None else graph.weight.astype(np.float64)
+    found = sparse.csr_matrix((weight, tuple(graph.edges)), (graph.count, graph.count))
+    return found + found.T  # of an edge from a node to itself both ends count

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
 
 from decet.contracts import GraphSpec, Stage
 from decet.data.graphs import Graph
+from decet.data.known import KnownNodes
 from decet.data.links import Joined
 from decet.data.neighbourhoods import batch_of
-from decet.errors import BadInput, Unsupported
+from decet.errors import BadInput, Unsupported, check_range
 from decet.estimators.base import Array, Cell
 from decet.estimators.links import EDGES
 from decet.estimators.nodes import has_room
@@ -66,12 +67,11 @@ class EmbedsNodes(LearnsGraph):
         return float(self.evaluate(X, y)[self.scored] or 0.0)
 
     def records(self, X: Any) -> Iterator[dict[str, Any]]:
-        """What `decet predict` prints: one dict a node, its expected spread, and its vector."""
+        """What `decet predict` prints: one dict a node, its vector."""
         graph = self._read(X)
         names = np.arange(graph.count) if graph.names is None else np.asarray(graph.names)
-        spread = self.spread(graph)
-        for name, far, vector in zip(names.tolist(), spread.tolist(), self._found(graph), strict=True):
-            yield {"node": name, "spread": round(far, 3), "vector": [round(x, 6) for x in vector.tolist()]}
+        for name, vector in zip(names.tolist(), self._found(graph), strict=True):
+            yield {"node": name, "vector": [round(x, 6) for x in vector.tolist()]}
 
     # ------------------------------------------------------------------------------------------ nodes of the fit
 
@@ -105,20 +105,17 @@ class EmbedsNodes(LearnsGraph):
         return self._named(nodes)
 
     def _named(self, nodes: Any) -> list[str]:
-        each = [nodes] if isinstance(nodes, str) or not isinstance(nodes, Sequence) else nodes
-        return [self.nodes_.name(self.nodes_.place(node)) for node in each]
+        return [self.nodes_.name(self.nodes_.place(node)) for node in _each(nodes)]
 
     # ------------------------------------------------------------------------------------------ influence
 
-    def spread(
-        self, X: Any, nodes: Sequence[Any] | None = None, *, probability: float = 0.1, runs: int = 1_000
-    ) -> Array:
+    def spread(self, X: Any, nodes: Any = None, *, probability: float = 0.1, runs: int = 1_000) -> Array:
         """How many nodes of a graph X each one is expected to reach, itself among them, where each that is reached
         tries each of its edges once (the independent cascade); of the nodes given, or of all (N,). See
         `influence.reached`."""
         graph: Graph = self._read(X)
         found = reached(graph.arcs[0], graph.count, probability, runs, int(self.seed), graph.directed)
-        return found if nodes is None else found[self._places(graph, nodes)]
+        return found if nodes is None else found[KnownNodes.of(graph, None).all_places(_each(nodes))]
 
     def influences(self, X: Any, node: Any, topn: int = 10) -> list[tuple[str, float]]:
         """Whose features the vector of a node of a graph X depends on most: their shares of the gradient, which sum
@@ -126,16 +123,15 @@ class EmbedsNodes(LearnsGraph):
         graph = self._read(X)
         if not hasattr(self.codec_, "graphs"):
             raise Unsupported("vectors of walks depend on no features. Take spread, or GNN.")
-        place = int(self._places(graph, [node])[0])
+        check_range("topn", topn, 1, whole=True)
+        place = KnownNodes.of(graph, None).place(node)
         shares = felt(self.learner_, tuple(part.to(self.device_) for part in self.codec_.encode(graph)), place)
         names = np.arange(graph.count) if graph.names is None else np.asarray(graph.names)
         best = np.argsort(-shares, kind="stable")[:topn]
         return [(str(names[i]), float(shares[i])) for i in best if shares[i] > 0]
 
-    def _places(self, graph: Graph, nodes: Sequence[Any]) -> Array:
-        from decet.data.known import KnownNodes
-
-        return KnownNodes.of(graph, None).all_places([nodes] if isinstance(nodes, str) else nodes)
+    def _unused(self) -> tuple[str, ...]:
+        return ("metric", "patience")
 
     # ------------------------------------------------------------------------------------------------ a fit
 
@@ -149,3 +145,8 @@ class EmbedsNodes(LearnsGraph):
 
     def _figures(self, apart: Whole, given: Given) -> tuple[dict[str, float | None], str]:
         return {}, UNJUDGED
+
+
+def _each(nodes: Any) -> list[Any]:
+    """A node, or several."""
+    return [nodes] if isinstance(nodes, str) or not isinstance(nodes, Iterable) else list(nodes)

@@ -14,12 +14,12 @@ from typing import Any, Self
 import numpy as np
 import torch
 
-from decet.contracts import Batch, Learner, Source, Stage, TokenSpec
+from decet.contracts import Batch, GraphSpec, Learner, Source, Stage, TokenSpec
 from decet.data.graph_codec import Graphs
 from decet.data.graphs import Graph
 from decet.data.known import KnownNodes
 from decet.data.neighbourhoods import Neighbourhoods, batch_of
-from decet.errors import BadInput, Unsupported, listed
+from decet.errors import BadInput, Unsupported
 from decet.estimators.base import Array, Estimator
 from decet.estimators.calls import Call, loaded, ready
 from decet.estimators.embedding import refuse_unused
@@ -94,10 +94,19 @@ class LearnsGraph(Estimator):
 
     # -------------------------------------------------------------------------------- what each says for itself
 
-    def _set_aside(self, graph: Graph, tested: bool) -> Any:
-        """What is hidden from training, if anything: with the graph that is left as `graph`. tested: it is judged by
-        others than fit."""
+    def _set_aside(self, graph: Graph, walks: bool, tested: bool) -> Any:
+        """What is hidden from training, if anything: with the graph that is left as `graph`. walks: vectors are learned
+        from walks. tested: it is judged by others than fit."""
         return Whole(graph)
+
+    def _unused(self) -> tuple[str, ...]:
+        """Fields of a recipe that do nothing here."""
+        return ()
+
+    def _note(self, sentence: str) -> None:
+        """Keep, and tell, what is legal but surely not what was meant."""
+        self.warnings_.append(sentence)
+        warnings.warn(sentence, DataWarning, stacklevel=6)
 
     def _stage(self, learner: Any, apart: Any, inputs: tuple[Any, ...], recipe: Recipe, asked: Any) -> Stage:
         """How the learner is trained on the graph that is left, which `inputs` are; not where it learns by walks."""
@@ -113,6 +122,11 @@ class LearnsGraph(Estimator):
     def _network(self) -> Learner:
         learner: Learner = self._asked().learner(body_of(self.family_, self.codec_), self._directed())
         return learner
+
+    @property
+    def _walks(self) -> bool:
+        """Whether vectors were learned from walks."""
+        return isinstance(self.codec_.spec, TokenSpec)
 
     def _directed(self) -> bool:
         return bool(getattr(self.codec_, "directed", False))
@@ -182,7 +196,8 @@ class _Learning:
         self.graph: Graph = replace(given.rows, asked=None)
         if not self.graph.edges.shape[1]:
             raise BadInput(f"{given.source} has no edges, and a graph is learned from by these alone.")
-        self.apart = estimator._set_aside(self.graph, given.beside == "tested")
+        self._refuse_unused()
+        self.apart = estimator._set_aside(self.graph, self._walks, given.beside == "tested")
         self.codec = self.inputs.fit(self.apart.graph, None, self.cell.family.reads)
         self.notes = self._noted()
         family, recipe, learner = self._learner()
@@ -229,21 +244,30 @@ class _Learning:
 
     @property
     def _walks(self) -> bool:
-        return isinstance(self.codec.spec, TokenSpec)
+        """Whether the family learns from walks."""
+        return GraphSpec not in self.cell.family.reads
+
+    def _refuse_unused(self) -> None:
+        """Refuse settings that would do nothing."""
+        family, estimator = self.estimator.family, self.estimator
+        unused = [name for name in Recipe.__dataclass_fields__ if name not in OF_WALKS] if self._walks else []
+        why = "where vectors are learned from walks"
+        if not self._walks:
+            unused, why = list(estimator._unused()), f"for {type(estimator).__name__}"
+        said = asdict(estimator.recipe or Recipe())
+        for name in unused:
+            if said[name] is not None:
+                raise BadInput(f"recipe.{name} does nothing {why}. Leave it out.")
+        if self._walks:
+            refuse_unused(family)
+            if getattr(family, "subwords", None):
+                raise BadInput("family.subwords are of words, and nodes have none. Leave them out.")
 
     def _stage(self, family: Any, recipe: Recipe, learner: Any, device: torch.device) -> Stage:
         """What is trained: the learner, or where the graph is walked on the vectors of its body."""
         if not self._walks:
             inputs = tuple(part.to(device) for part in self.codec.encode(self.apart.graph))
             return self.estimator._stage(learner, self.apart, inputs, recipe, self.asked)
-        for name, value in asdict(self.estimator.recipe or Recipe()).items():
-            if value is not None and name not in OF_WALKS:
-                raise BadInput(
-                    f"recipe.{name} does nothing where vectors are learned from walks. It takes {listed(OF_WALKS)}."
-                )
-        refuse_unused(self.estimator.family)
-        if family.subwords:
-            raise BadInput("family.subwords are of words, and nodes have none. Leave them out.")
         source = self.codec.source(self.apart.graph)  # type: ignore[union-attr]
         embedder = learner.body.embedder(np.maximum(source.walker.degrees, 1))
         return Stage(embedder, source, recipe, name="walks", guarded=False)
@@ -275,8 +299,8 @@ class _Learning:
         estimator.family_, estimator.recipe_, estimator.question_ = family, recipe, self.advised
         estimator.nodes_ = KnownNodes.of(self.graph, None if self._walks else estimator._found(self.graph))
         estimator.history_, estimator.plan_ = outcome.history, outcome.plan
-        estimator.metrics_, how = estimator._figures(self.apart, self.given)
         estimator.warnings_, estimator.interrupted_, estimator.taken_ = self.notes, outcome.interrupted, self.taken
+        estimator.metrics_, how = estimator._figures(self.apart, self.given)
         estimator.provenance_ = {
             "data": self.given.source,
             "fingerprint": self.fingerprint,

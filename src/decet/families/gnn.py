@@ -16,7 +16,7 @@ Differs from the papers:
 1. GRAND's dropout of features stands before they spread, not after: the product with the first matrix then comes first
    too, and what spreads is narrow instead of as wide as the features.
 2. The heads of attention stand side by side in the last layer, too; the head averages them as it likes.
-3. GCNII's decay of weights is one for all matrices, that of the recipe.
+3. GCNII's matrices decay twenty times as fast as the recipe says of the others, which is what its paper has on Cora.
 
 Reads graphs. Good at: few labels among many nodes whose neighbours are alike, links, molecules. Weak at: nodes whose
 neighbours are unlike them (say residual or jumping, or take DNN), very far neighbours.

@@ -31,6 +31,7 @@ from decet.nn.dropout import Dropout
 from decet.tensors import Edges, Sparse
 
 SLOPE = 0.2  # of the leaky rectifier of attention
+DECAYED = 20.0  # times as fast as other weights do those of GCN2 decay, as in its paper (0.01 and 0.0005)
 BASIS = 8  # matrices of which those of all kinds of edges are made up, at most
 
 
@@ -160,6 +161,7 @@ class GCN2(nn.Module):
     def __init__(self, width: int, layer: int, teleport: float, decay: float):
         super().__init__()
         self.project = Project(width, width, bias=False)
+        self.project.weight.decay_times = DECAYED  # type: ignore[attr-defined]
         self.teleport, self.share = teleport, math.log(decay / layer + 1)
 
     def forward(self, x: Tensor, edges: Edges, first: Tensor) -> Tensor:

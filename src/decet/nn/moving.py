@@ -50,9 +50,10 @@ def settled(links: Any, community: Array, seed: int = 0, most: int | None = None
     degree = np.asarray(links.sum(1)).reshape(-1)
     starts = [np.unique(community, return_inverse=True)[1]]
     rng = np.random.Generator(np.random.Philox(seed))
-    if most is None:  # or from the parts that its communities fall into, which may join again
+    if most is None:  # or from the parts that its communities fall into, which may join again, or from each node
         starts[0] = connected_components(_within(links, starts[0]), directed=False)[1]
         starts.append(_moved(_within(links, starts[0]), degree, np.arange(len(community)), rng))
+        starts.append(np.arange(len(community)))
     tries = starts * max(1, min(TRIES, CHEAP // (links.nnz + 1)))  # each in another order of nodes
     found = max((_bettered(links, degree, start, rng) for start in tries), key=lambda one: modularity(links, one))
     return by_size(found)

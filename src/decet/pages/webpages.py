@@ -26,6 +26,7 @@ SUGGESTED = 20  # edges that the graph lacks
 ASKED, NEAREST = 10, 6  # nodes whose nearest are shown, and how many
 FAR = 12  # nodes that reach most
 RUNS = 200  # of the cascade
+WALKED = 2_000  # nodes of a graph whose edges go one way, up to which who reaches most is found
 LISTED = 30  # communities whose size is shown
 
 
@@ -87,12 +88,12 @@ def looks_of_graph(model: Any, graph: Graph, labels: Array | None) -> dict[str, 
     if model.question is Link:
         return found | {"suggested": model.suggest(graph, topn=SUGGESTED)}
     names = _names(graph)
-    spread = model.spread(graph, runs=RUNS)
-    far = np.argsort(-spread, kind="stable")[:FAR]
-    return found | {
-        "nearest": _nearest(vectors, graph, names),
-        "far": [(names[node], float(spread[node])) for node in far],
-    }
+    found |= {"nearest": _nearest(vectors, graph, names)}
+    if not graph.directed or graph.count <= WALKED:
+        spread = model.spread(graph, runs=RUNS)
+        far = np.argsort(-spread, kind="stable")[:FAR]
+        found |= {"far": [(names[node], float(spread[node])) for node in far]}
+    return found
 
 
 def _names(graph: Graph) -> list[str]:

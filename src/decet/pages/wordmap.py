@@ -79,8 +79,8 @@ def map_words(
     Raises BadInput for words that are not known, and where no font of this machine has the characters of a .png.
     """
     model = model_of(model)
-    if not hasattr(model, "vectors_"):
-        raise Unsupported(f"maps are of words or nodes that have vectors. Received: {type(model).__name__}.")
+    if not hasattr(type(model), "vectors_"):
+        raise Unsupported(f"maps are of words and nodes that have vectors. Received: {type(model).__name__}.")
     path = Path(path)
     drawn = check_picture(path)
     found = word_map(model.vectors_, None if words is None else model._read_all(words), count=count, seed=seed)

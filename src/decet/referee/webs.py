@@ -4,7 +4,8 @@ Links: everybody gets the graph without a share of its edges, and is asked for t
 The baselines count neighbours that both have, and weigh each by how few others it has (Adamic & Adar, Social Networks
 25, 2003); the floor is who has many edges. Vectors: a linear probe of labels of nodes; beside those of networks the
 features themselves, and the smoothest functions on the graph. Communities: modularity, of the whole graph; beside the
-network Louvain (0803.0476) and label propagation (0709.2938); the floor is what no edge joins.
+network Louvain (0803.0476), label propagation (0709.2938), and the moves that end `CommunityDetector`, begun from each
+node by itself; the floor is what no edge joins.
 """
 
 from __future__ import annotations
@@ -19,10 +20,11 @@ from scipy.sparse.csgraph import connected_components
 
 from decet.data.graph_codec import eigenvectors
 from decet.data.graphs import Graph
-from decet.data.links import Pairs, hidden
+from decet.data.links import Pairs, drawn_for, hidden
 from decet.errors import BadInput
 from decet.estimators.communities import links_of
 from decet.estimators.reading import Given
+from decet.nn.moving import settled
 from decet.referee.contenders import Array, Network, Terms
 from decet.referee.rows import OFFICIAL, Ground
 from decet.referee.verdict import BASELINE, FLOOR
@@ -38,7 +40,7 @@ def link_ground(template: Any, X: Any, y: Any, *, groups: Any, order: Any, test:
     """The graph without the edges to be asked, and these: the share `held` of the question."""
     _check_plain(groups, order)
     given: Given = template._given(X, y, reset=True)
-    left, (asked,) = hidden(given.rows, (template.held,), int(template.seed))
+    left, (asked,) = hidden(given.rows, (template.held,), drawn_for("comparison", int(template.seed)))
     count = len(asked) // 2
     return Ground(
         train=Given(left, None, given.source, given.targets, beside="tested"),
@@ -247,6 +249,7 @@ def community_ground(template: Any, X: Any, y: Any, *, groups: Any, order: Any, 
             Grouped("what no edge joins", FLOOR, _apart),
             Grouped("label propagation", BASELINE, _propagated),
             Grouped("Louvain", BASELINE, _louvain),
+            Grouped("moves without a network", BASELINE, _moves),
         ],
         network=Grouping,
         items="nodes",
@@ -283,20 +286,25 @@ def _apart(links: Any) -> Array:
     return found
 
 
+def _moves(links: Any) -> Array:
+    return settled(links, np.arange(links.shape[0]))
+
+
 def _louvain(links: Any) -> Array:
     import networkx
 
-    return _numbered(networkx.community.louvain_communities(networkx.from_scipy_sparse_array(links), seed=0), links)
+    return numbered(networkx.community.louvain_communities(networkx.from_scipy_sparse_array(links), seed=0), links)
 
 
 def _propagated(links: Any) -> Array:
     import networkx
 
     graph = networkx.from_scipy_sparse_array(links)
-    return _numbered(networkx.community.fast_label_propagation_communities(graph, weight="weight", seed=0), links)
+    return numbered(networkx.community.fast_label_propagation_communities(graph, weight="weight", seed=0), links)
 
 
-def _numbered(sets: Any, links: Any) -> Array:
+def numbered(sets: Any, links: Any) -> Array:
+    """Communities (N,) of sets of nodes."""
     found = np.zeros(links.shape[0], np.int64)
     for number, nodes in enumerate(sets):
         found[list(nodes)] = number

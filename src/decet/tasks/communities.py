@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from decet.contracts import Batch, Body, Learner, Loss
-from decet.errors import check_choice, check_range
+from decet.errors import BadInput, check_choice, check_range
 from decet.nn.moving import modularity
 from decet.tensors import Edges
 
@@ -54,13 +54,15 @@ class DetectCommunities:
     balance: float | None = None
     settle: bool | None = None
 
-    higher: ClassVar[dict[str, bool]] = {"modularity": True, "nmi": True, "communities": False}
+    higher: ClassVar[dict[str, bool]] = {"modularity": True, "nmi": True}
 
     def __post_init__(self) -> None:
         check_range("communities", self.communities, 2, 65_536, whole=True)
         check_range("balance", self.balance, 0.0, 100.0)
         check_choice("objective", self.objective, OBJECTIVES)
         check_choice("settle", self.settle, (True, False))
+        if self.objective == "infomax" and self.balance is not None:
+            raise BadInput("balance is of modularity, and the objective is infomax. Leave it out.")
 
     def learner(self, body: Body, directed: bool) -> Grouper:
         return Grouper(body, self.communities or MOST, 0.5 if self.balance is None else self.balance)
@@ -117,11 +119,11 @@ class Grouper(Learner):
         return Loss(-found + self.balance * evenly, {})
 
     @torch.no_grad()
-    def group(self, vectors: Tensor, seed: int) -> None:
-        """Let the head tell the groups of vectors (N, D) by k-means: the nearest middle is the likeliest."""
+    def group(self, vectors: Tensor, count: int, seed: int) -> None:
+        """Let the head tell so many groups of vectors (N, D) by k-means: the nearest middle is the likeliest."""
         from sklearn.cluster import KMeans
 
-        count = min(len(self.head.bias), len(vectors))
+        count = min(count, len(self.head.bias), len(vectors))
         found = KMeans(count, n_init=10, random_state=seed).fit(vectors.cpu().numpy())
         middles = torch.from_numpy(found.cluster_centers_).to(vectors)
         self.head.weight.zero_()

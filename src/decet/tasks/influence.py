@@ -53,16 +53,10 @@ def felt(learner: Any, inputs: tuple[Tensor, Web], node: int) -> Array:
     """The share of each node in what the vector of one depends on (N,)."""
     web = inputs[1]
     with torch.inference_mode(False), torch.enable_grad():
-        nodes = (_dense(web.nodes) if isinstance(web.nodes, Sparse) else web.nodes).clone().requires_grad_()
+        nodes = (web.nodes.dense() if isinstance(web.nodes, Sparse) else web.nodes).clone().requires_grad_()
         asked = torch.tensor([node], device=nodes.device)
         total = learner.eval().vectors((asked, Web(nodes, web.edges))).sum()
         (gradient,) = torch.autograd.grad(total, nodes)
     each = gradient.abs().sum(1)
     shares: Array = (each / each.sum().clamp(min=1e-30)).cpu().numpy()
     return shares
-
-
-def _dense(rows: Sparse) -> Tensor:
-    found = rows.values.new_zeros(len(rows), rows.width)
-    owner = torch.repeat_interleave(torch.arange(len(rows), device=found.device), rows.offsets.diff())
-    return found.index_put((owner, rows.columns), rows.values, accumulate=True)

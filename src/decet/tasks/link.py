@@ -6,8 +6,8 @@
 Of directed edges the one that begins has another vector than the one that ends: each half of z is for one of them. An
 edge that is asked is in no message of its step (Li et al., 2205.10053): else a network learns to find what it was told.
 
-Metrics of hidden edges among as many pairs that are no edges: auc and average_precision in [0, 1], and hits, the share
-of edges that stand above all but `TOP` of the pairs; higher is better.
+Metrics of hidden edges among as many pairs that are no edges: auc and average_precision in [0, 1], and hits@20, the
+share of edges that stand above the twentieth of the pairs (None where these are fewer); higher is better.
 
 References: Kipf & Welling, VGAE, 1611.07308 (without its noise); Yang et al., DistMult, 1412.6575 (scale); Hu et al.,
 2005.00687 (hits).
@@ -37,15 +37,15 @@ class Link:
     """The question "are these joined?".
 
     held: share of the edges that is hidden from training, to be judged by.
-    chosen: share that is hidden to choose the epoch by.
-    masked: share of the others that each step hides, to ask for them.
+    chosen: share that is hidden to choose the epoch by; by walks none is chosen, and none hidden.
+    masked: share of the others that each step hides, to ask for them; None = not said: 0.7.
     """
 
     held: float = 0.1
-    chosen: float = 0.05
-    masked: float = 0.7
+    chosen: float | None = None
+    masked: float | None = None
 
-    higher: ClassVar[dict[str, bool]] = {"auc": True, "average_precision": True, "hits": True}
+    higher: ClassVar[dict[str, bool]] = {"auc": True, "average_precision": True, "hits@20": True}
 
     def __post_init__(self) -> None:
         check_range("held", self.held, 0.01, 0.5)
@@ -62,11 +62,10 @@ class Link:
         if len(np.unique(target)) < 2:
             return dict.fromkeys(self.higher)
         joined, apart = answers[target == 1], np.sort(answers[target == 0])
-        bar = apart[-min(TOP, len(apart))]
         return {
             "auc": float(roc_auc_score(target, answers)),
             "average_precision": float(average_precision_score(target, answers)),
-            "hits": float((joined > bar).mean()),
+            "hits@20": None if len(apart) < TOP else float((joined > apart[-TOP]).mean()),
         }
 
     def items(self, answers: Array, target: Array, spec: None = None) -> Array:
@@ -98,8 +97,8 @@ class Joiner(Learner):
         scores, target = self.scores(self.vectors(batch.inputs), batch.index), batch.target
         weight = torch.ones_like(target) if batch.weight is None else batch.weight
         each = weight * F.binary_cross_entropy_with_logits(scores, target, reduction="none")
-        near = (each * target).sum() / (weight * target).sum()
-        far = (each * (1 - target)).sum() / (weight * (1 - target)).sum()
+        near = (each * target).sum() / (weight * target).sum().clamp(min=1)
+        far = (each * (1 - target)).sum() / (weight * (1 - target)).sum().clamp(min=1)  # there may be none
         return Loss(near + far, {})
 
     def vectors(self, inputs: tuple[Any, ...]) -> Tensor:

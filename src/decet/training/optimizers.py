@@ -33,7 +33,13 @@ class Optimizer:
         chosen = set(map(id, decayed))
         plain = [p for p in parameters if id(p) not in chosen]
         kind = {"sgd": _SGD, "adam": _Adam}.get(recipe.optimizer or "", _AdamW)
-        groups: list[tuple[type[_Group], list[nn.Parameter], float]] = [(kind, decayed, decay), (kind, plain, 0.0)]
+        by_decay: dict[float, list[nn.Parameter]] = {}
+        for p in decayed:
+            by_decay.setdefault(decay * float(getattr(p, "decay_times", 1.0)), []).append(p)
+        groups: list[tuple[type[_Group], list[nn.Parameter], float]] = [
+            *((kind, own, amount) for amount, own in by_decay.items()),
+            (kind, plain, 0.0),
+        ]
         if recipe.optimizer == "muon":
             hidden = [p for p in parameters if p.dim() >= 2 and not _is_elementwise(p)]
             chosen = set(map(id, hidden))
