@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from decet import DNN, BadInput, Recipe, TableClassifier, TableRegressor, Tables, Unsupported, Word2Vec, flags
+from decet.errors import listed
 from decet.tasks.classify import Classify
 
 

@@ -300,11 +300,10 @@ _OF_LINKS = Recipe(
 
 
 def word2vec_on_walks(spec: TokenSpec, rows: int, budget: float | None) -> Advice:
-    """As node2vec (1607.00653): skip-gram with windows of ten, vectors of 128 numbers; nobody is left out. Small
-    graphs end with the same bits whatever races."""
-    family = Word2Vec(
-        model="skip-gram", width=128, window=10, negatives=5, sample=0.0, exponent=0.75, deterministic=rows < BROAD
-    )  # fmt: skip
+    """As node2vec (1607.00653): skip-gram with windows of ten, vectors of 128 numbers; nobody is left out. Not
+    deterministic: a walk meets the same nodes again and again, and blocks of moves that know nothing of each other
+    overshoot."""
+    family = Word2Vec(model="skip-gram", width=128, window=10, negatives=5, sample=0.0, exponent=0.75)
     return Advice(family, replace(VECTORS, epochs=max(2, min(10, round(200_000 / max(rows, 1))))))
 
 
