@@ -19,10 +19,12 @@ PEER = "PyTorch Geometric"
 GOALS = {"cora": 10.0, "made": 2.0, "memory": 1.0, "linear": 1.25}
 MADE = (170_000, 1_200_000)  # nodes, edges
 EDGES = (10_000, 100_000, 1_000_000, 10_000_000)  # of growth, 7 a node
+ROOM = 1_000_000  # edges, beyond which the peer's messages (arcs, 128) have no room here: 10 GB a layer
 SEEDS = 20
 SETS = ("cora", "citeseer", "pubmed")
 ACCURACY = {  # variant -> goals on each set
     "gcn": (0.815, 0.703, 0.790),
+    "gcn2": (0.855, 0.734, 0.803),
     "best": (0.854, 0.754, 0.827),
     "default": (0.0, 0.0, 0.0),
 }
@@ -30,6 +32,12 @@ LINKS = {"GNN": (0.95, 0.92, 0.975), "Word2Vec": (0.0, 0.0, 0.0)}  # auc of hidd
 LINK_SEEDS, CLUB_SEEDS = 5, 100
 CLUB = 0.97  # of the members but two, whose sides are told
 SLACK = 0.005  # that a reproduced figure may lie below the published one
+REPRODUCED = ("gcn", "gcn2")
+DEEP = {  # GCNII as its authors have it (2007.02133, table 6): layers, width, dropout, decay
+    "cora": (64, 64, 0.6, 0.5),
+    "citeseer": (32, 256, 0.7, 0.6),
+    "pubmed": (16, 256, 0.5, 0.4),
+}
 
 
 TUNED = {  # what the validation nodes of each set chose: weight decay, network, question
@@ -48,6 +56,11 @@ def _variant(name: str, data: str, seed: int) -> Any:
     if name == "gcn":
         recipe = Recipe(epochs=200, weight_decay=5e-4, patience=200)
         family = GNN(conv="gcn", width=16, depth=2, dropout=0.5, node_dropout=0.0)
+        return NodeClassifier(family, views=1, recipe=recipe, seed=seed)
+    if name == "gcn2":
+        depth, width, dropout, fading = DEEP[data]
+        recipe = Recipe(epochs=1500, weight_decay=5e-4, patience=100, metric="log_loss")
+        family = GNN(conv="gcn2", depth=depth, width=width, dropout=dropout, decay=fading, node_dropout=0.0)
         return NodeClassifier(family, views=1, recipe=recipe, seed=seed)
     decay, network, question = TUNED[data]
     return NodeClassifier(GNN(**network), recipe=Recipe(weight_decay=decay), seed=seed, **question)
@@ -96,7 +109,8 @@ def _speed_report(found: Found, keep: Path) -> Report:
 def _growth_jobs(quick: bool, runs: int) -> list[Job]:
     jobs = []
     for edges in EDGES[:2] if quick else EDGES:
-        jobs += _pair("growth", name="made", nodes=edges // 7, edges=edges, quick=quick)
+        both = _pair("growth", name="made", nodes=edges // 7, edges=edges, quick=quick)
+        jobs += both if edges <= ROOM else both[:1]
     return jobs
 
 
@@ -152,7 +166,7 @@ def _quality_report(found: Found, keep: Path) -> Report:
                 shown(own.middle("seconds"), ".1f"),
             ])  # fmt: skip
             if target:
-                least = target - SLACK if variant == "gcn" else target
+                least = target - SLACK if variant in REPRODUCED else target
                 goals.append(found.goal(f"{data}: test accuracy of {variant}, mean", ">=", least, fmean(scores)))
     header = ("network", "graph", "seeds", "test accuracy", "of validation", "seconds")
     note = "The public split; validation nodes choose the epoch, test nodes judge. One thread beside another."

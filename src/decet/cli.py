@@ -330,7 +330,7 @@ def _metrics_table(metrics: Mapping[str, float | None]) -> str:
 
 def _similar(arguments: list[str]) -> int:
     parser = flags.Arguments("similar", VERBS["similar"][2], "MODEL")
-    parser.add_argument("WORD", nargs="*", help="a word; of several, what is near to them together")
+    parser.add_argument("WORD", nargs="*", help="a word, or a node; of several, what is near to them together")
     parser.add_argument(
         "--minus", nargs="+", default=[], metavar="WORD", help="words to go away from: king - man + woman"
     )
@@ -344,7 +344,7 @@ def _similar(arguments: list[str]) -> int:
 
     model: Any = load(said.MODEL)
     if not hasattr(model, "most_similar"):
-        raise BadInput(f"{said.MODEL} holds a {type(model).__name__}, which has no vectors of words.")
+        raise BadInput(f"{said.MODEL} holds a {type(model).__name__}, which has no vectors of words or nodes.")
     if said.map is not None:
         _say(f"map in {_map(model, said)}")
     if not said.WORD:
@@ -443,7 +443,7 @@ VERBS: dict[str, tuple[Callable[[list[str]], int], str, str]] = {
     "predict": (_predict, "MODEL [DATA]", "answer rows: one JSON line each, or a CSV or Parquet file"),
     "evaluate": (_evaluate, "MODEL DATA", "every metric on rows whose answers are known"),
     "generate": (generating.generate, "MODEL", generating.ABOUT),
-    "similar": (_similar, "MODEL WORD ...", "the nearest words to a word, by their vectors; a map of words"),
+    "similar": (_similar, "MODEL WORD ...", "the nearest words to a word, or nodes to a node, by their vectors; a map"),
     "verify": (_verify, "MODEL", "check the files of a model and replay its golden rows"),
     "show": (_show, "MODEL", "layers, parameters, settings, figures, columns, provenance"),
     "cells": (listing.cells, "", listing.CELLS),

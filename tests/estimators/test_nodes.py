@@ -90,6 +90,12 @@ def test_every_convolution_learns(conv: str) -> None:
     assert model.score(graph.take(np.arange(60, 120))) > 0.6
 
 
+def test_a_public_graph_is_labelled_by_what_it_is() -> None:
+    with pytest.raises(BadInput, match="'karate' is labelled by 'club', not by 'age'"):
+        NodeClassifier().fit("karate", "age")
+    assert NodeClassifier(recipe=Recipe(epochs=1)).fit("karate", "club").target_names_ == ("club",)
+
+
 def test_the_official_parts_of_a_public_graph_train_choose_and_judge(data_folder: Path) -> None:
     model = NodeClassifier(seed=0).fit("cora")
     assert model.provenance_["rows"] == 140

@@ -90,6 +90,8 @@ def _read(estimator: Any, X: Any, labels: str | None, needed: bool) -> tuple[Gra
         if not isinstance(X.X, Graph):
             kind = X.dataset.kind.removesuffix("s") + "s"
             raise BadInput(f"the public set {X.name!r} holds {kind}, and {type(estimator).__name__} takes graphs.")
+        if needed and labels != X.target:
+            raise BadInput(f"the public set {X.name!r} is labelled by {X.target!r}, not by {labels!r}. Leave it out.")
         return X.X, X.name, X.target
     graph = read_graph(X, said, labels=labels, needed=needed)
     return graph, str(X) if isinstance(X, (str, Path)) else "a graph", labels or ""
