@@ -196,7 +196,7 @@ def _links_report(found: Found, keep: Path) -> Report:
             several = f" ± {stdev(scores):.4f}" if len(scores) > 1 else ""
             rows.append([
                 family, data, str(len(scores)), f"{fmean(scores):.4f}{several}",
-                f"{fmean(own.values('average_precision')):.4f}", f"{fmean(own.values('hits')):.4f}",
+                f"{fmean(own.values('average_precision')):.4f}", f"{fmean(own.values('hits@20')):.4f}",
                 shown(own.middle("seconds"), ".1f"),
             ])  # fmt: skip
             if target:
