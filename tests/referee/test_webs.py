@@ -88,7 +88,9 @@ def test_communities_stand_beside_louvain_and_label_propagation(tmp_path: Path) 
     }  # fmt: skip
     assert values["GNN"]["modularity"] >= values["Louvain"]["modularity"] - 0.01
     assert values["GNN"]["nmi"] > 0.9
-    assert "Communities" in (tmp_path / "c" / "report.html").read_text()
+    page = (tmp_path / "c" / "report.html").read_text()
+    assert "Communities" in page
+    assert "nobody was trained on" not in page
     unlabelled = compare(CommunityDetector(recipe=Recipe(epochs=5)), groups(labels=False))
     assert "nmi" not in unlabelled.results[0].metrics
 

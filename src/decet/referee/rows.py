@@ -37,6 +37,7 @@ class Ground:
     train, test: what everybody is fitted on, and asked. target: the true answers, as the task's metrics take them, with
     their spec. how: test items were chosen. items: what they are called. sizes: (to train, to judge), in rows or items.
     baselines: who needs no network. network: what makes a contender of a family. classes: training rows of each.
+    whole: nobody holds anything out, the figure is one of the data itself.
     groups, order: of the training rows. remarks: on reading. places: which rows of the data those to train are.
     """
 
@@ -49,6 +50,7 @@ class Ground:
     baselines: Sequence[Contender]
     network: type[Network] = Network
     items: str = "test rows"
+    whole: bool = False
     classes: dict[str, int] = field(default_factory=dict)
     groups: Any = None
     order: Any = None
@@ -64,7 +66,7 @@ class Ground:
             "how": self.how,
             "targets": list(self.train.targets),
             "classes": self.classes,
-        }
+        } | ({"whole": True} if self.whole else {})
 
 
 def row_ground(template: Any, X: Any, y: Any, *, groups: Any, order: Any, test: float) -> Ground:

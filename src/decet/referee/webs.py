@@ -253,6 +253,7 @@ def community_ground(template: Any, X: Any, y: Any, *, groups: Any, order: Any, 
         ],
         network=Grouping,
         items="nodes",
+        whole=True,
     )
 
 
