@@ -143,6 +143,6 @@ def test_nodes_without_features_are_known_one_by_one() -> None:
         codec.encode(Graph(PATH, count=5))
     assert Graphs(identity=False).fit(Graph(PATH), None, (GraphSpec,)).spec == GraphSpec(1)
     both = Graphs(identity=True).fit(Graph(PATH, features=np.ones((4, 2))), None, (GraphSpec,))
-    assert both.spec == GraphSpec(6, sparse=True)
+    assert both.spec == GraphSpec(6, sparse=True, identity=True)
     asked, web = both.encode(both.sample(3, 0))
     assert (len(asked), web.nodes.width) == (3, 6)
