@@ -7,7 +7,7 @@ import torch
 
 from decet.contracts import Clock
 from decet.data import neighbourhoods
-from decet.data.neighbourhoods import NEIGHBOURS, Neighbourhoods, around, batch_of, fits
+from decet.data.neighbourhoods import NEIGHBOURS, EveryNode, Neighbourhoods, around, batch_of, fits
 from decet.tensors import Edges, Sparse, Web
 
 N = 200
@@ -99,3 +99,9 @@ def test_who_hears_by_edges_that_lead_out_reads_where_they_lead() -> None:
     }
     assert seen == {"in": [0, 1], "out": [1, 2, 3], "both": [0, 1, 2, 3]}
     assert numbers(around(path, torch.tensor([1]), 0, drawn())[1]).tolist() == [1]
+
+
+def test_the_whole_graph_comes_step_after_step() -> None:
+    source = EveryNode(("asked", "web"))
+    assert source.steps == 1
+    assert source.next(Clock(step=7)).inputs == source.example().inputs == ("asked", "web")

@@ -8,8 +8,9 @@ import pytest
 from decet.contracts import Clock, TokenSpec
 from decet.data.graph_codec import Graphs
 from decet.data.graphs import Graph
-from decet.data.walks import WalkCodec, Walker, Walks
+from decet.data.walks import WalkCodec, Walker, Walks, bits
 from decet.errors import BadInput
+from decet.nn import drawing
 
 TAILED = np.array([[0, 1, 2, 2], [1, 2, 0, 3]])  # a triangle, and a node that hangs on it
 
@@ -51,6 +52,11 @@ def test_steps_are_as_likely_as_node2vec_has_them(back: float, away: float) -> N
     wanted = np.array([1 / back, 1.0, 1 / away])
     counts = np.bincount(third, minlength=4)[[0, 1, 3]] / len(third)
     assert counts == pytest.approx(wanted / wanted.sum(), abs=0.02)
+
+
+def test_random_bits_are_those_that_words_are_drawn_by() -> None:
+    places = np.array([0, 1, 77, 2**40], np.uint64)
+    assert (bits(123, places) == drawing.bits(123, places)).all()
 
 
 def test_an_epoch_has_walks_from_each_node_that_has_edges() -> None:

@@ -7,6 +7,8 @@ same: they are worked out over the whole graph, a layer after the other, which h
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
@@ -52,6 +54,21 @@ class Neighbourhoods(Source):
         places, part, _ = around(self.web, nodes, self.hops, drawn, self.hears)
         weight = None if self.weight is None else self.weight.index_select(0, index)
         return Batch((places, part), self.target.index_select(0, index), weight, rows=index)
+
+
+class EveryNode(Source):
+    """The whole graph, step after step; there is nothing to be answered."""
+
+    steps = 1
+
+    def __init__(self, inputs: tuple[Any, ...]) -> None:
+        self.inputs = inputs
+
+    def next(self, clock: Clock) -> Batch:
+        return self.example()
+
+    def example(self) -> Batch:
+        return Batch(self.inputs)
 
 
 def around(web: Web, nodes: Tensor, hops: int, drawn: torch.Generator, hears: str = "in") -> tuple[Tensor, Web, Tensor]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, is_dataclass
@@ -36,6 +37,30 @@ class Call:
     on_epoch: OnEpoch | None = None
     show: Show = field(default_factory=Quiet)
     started: float = 0.0
+
+    @classmethod
+    def begun(
+        cls,
+        *,
+        start: str | Path | None,
+        budget: float | None,
+        out: str | Path | None,
+        resume: bool,
+        overwrite: bool,
+        on_epoch: OnEpoch | None,
+        show: Show | None,
+    ) -> Call:
+        """A call that begins now, as the user said it."""
+        return cls(
+            start=None if start is None else Path(start),
+            budget=budget,
+            out=None if out is None else Path(out),
+            resume=resume,
+            overwrite=overwrite,
+            on_epoch=on_epoch,
+            show=show or Quiet(),
+            started=time.monotonic(),
+        )
 
 
 @contextmanager

@@ -12,11 +12,12 @@ from scipy import sparse
 
 from decet.contracts import Stage
 from decet.data.graphs import Graph
+from decet.data.neighbourhoods import EveryNode
 from decet.errors import BadInput
 from decet.estimators.base import Array, Cell
 from decet.estimators.nodes import has_room
 from decet.estimators.reading import Given
-from decet.estimators.webs import EveryNode, LearnsGraph, Whole, whole_or_part
+from decet.estimators.webs import LearnsGraph, Whole, whole_or_part
 from decet.nn.moving import by_size, modularity, settled
 from decet.tasks.communities import DetectCommunities
 from decet.tasks.embed_nodes import Infomax

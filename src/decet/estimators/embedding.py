@@ -110,15 +110,8 @@ class Embeds(Estimator):
 
         Raises BadInput, before any training, for texts or settings that cannot work. Ctrl-C keeps the vectors so far.
         """
-        call = Call(
-            start=None if start is None else Path(start),
-            budget=budget,
-            out=None if out is None else Path(out),
-            resume=resume,
-            overwrite=overwrite,
-            on_epoch=on_epoch,
-            show=show or Quiet(),
-            started=time.monotonic(),
+        call = Call.begun(
+            start=start, budget=budget, out=out, resume=resume, overwrite=overwrite, on_epoch=on_epoch, show=show
         )
         if y is not None:
             raise BadInput("vectors are learned from texts alone. Leave the target out.")

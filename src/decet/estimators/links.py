@@ -124,16 +124,14 @@ class JoinsNodes(LearnsGraph):
         body, count = learner.body, apart.graph.edges.shape[1]
         batch = None if has_room(body, web, recipe.batch, count) else batch_of(recipe.batch, count, EDGES)
         source = Joined(nodes, web, apart.graph, asked.masked or MASKED, batch, body.reach, body.hears)
-        pairs, name = apart.chosen, recipe.metric or "auc"
+        pairs: Any = apart.chosen  # which there are wherever a network reads the graph
+        name = recipe.metric or "auc"
         if name not in asked.higher:
             raise BadInput(f"recipe.metric {name!r} is not a metric of links: {listed(asked.higher)}.")
 
-        assert pairs is not None  # of networks that read the graph
-        truth: Any = pairs.joined
-
         def validate(network: Learner) -> dict[str, float]:
             vectors = network.predict(inputs)
-            value = asked.metrics(_chances(network, vectors, pairs.ends), truth)[name] or 0.0
+            value = asked.metrics(_chances(network, vectors, pairs.ends), pairs.joined)[name] or 0.0
             return {name: value, "score": value if asked.higher[name] else -value}
 
         return Stage(learner, source, recipe, validate, name="train")

@@ -14,11 +14,11 @@ from typing import Any, Self
 import numpy as np
 import torch
 
-from decet.contracts import Batch, GraphSpec, Learner, Source, Stage, TokenSpec
+from decet.contracts import GraphSpec, Learner, Source, Stage, TokenSpec
 from decet.data.graph_codec import Graphs
 from decet.data.graphs import Graph
 from decet.data.known import KnownNodes
-from decet.data.neighbourhoods import Neighbourhoods, batch_of
+from decet.data.neighbourhoods import EveryNode, Neighbourhoods, batch_of
 from decet.errors import BadInput, Unsupported
 from decet.estimators.base import Array, Estimator
 from decet.estimators.calls import Call, loaded, ready
@@ -27,7 +27,7 @@ from decet.estimators.nodes import GraphReader, has_room
 from decet.estimators.reading import DataWarning, Given
 from decet.settings import joined
 from decet.training.loop import train
-from decet.training.progress import Quiet, Show
+from decet.training.progress import Show
 from decet.training.recipe import FALLBACK, Recipe
 
 OF_WALKS = ("epochs", "steps", "lr", "schedule", "warmup")  # of a recipe, where vectors are learned from walks
@@ -63,15 +63,8 @@ class LearnsGraph(Estimator):
 
         Raises BadInput, before any training, for a graph or settings that cannot work. Ctrl-C keeps the best so far.
         """
-        call = Call(
-            start=None if start is None else Path(start),
-            budget=budget,
-            out=None if out is None else Path(out),
-            resume=resume,
-            overwrite=overwrite,
-            on_epoch=on_epoch,
-            show=show or Quiet(),
-            started=time.monotonic(),
+        call = Call.begun(
+            start=start, budget=budget, out=out, resume=resume, overwrite=overwrite, on_epoch=on_epoch, show=show
         )
         cell = self._cell()
         with ready(self, call):
@@ -161,21 +154,6 @@ def whole_or_part(learner: Any, inputs: tuple[Any, ...], recipe: Recipe) -> Sour
         return EveryNode(inputs)
     body = learner.body
     return Neighbourhoods(asked, web, nothing, None, None, batch_of(recipe.batch, len(asked)), body.reach, body.hears)
-
-
-class EveryNode(Source):
-    """The whole graph, step after step."""
-
-    steps = 1
-
-    def __init__(self, inputs: tuple[Any, ...]) -> None:
-        self.inputs = inputs
-
-    def next(self, clock: Any) -> Any:
-        return self.example()
-
-    def example(self) -> Any:
-        return Batch(self.inputs)
 
 
 class _Learning:

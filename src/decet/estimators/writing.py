@@ -30,7 +30,7 @@ from decet.tasks.adapting import adapted
 from decet.tasks.language import Language, Writer, surprises, written
 from decet.training.loop import train
 from decet.training.needs import needed, seconds_of, weights_of
-from decet.training.progress import Quiet, Show
+from decet.training.progress import Show
 from decet.training.recipe import FALLBACK, Recipe
 
 HELD = 0.1  # share of the text, its end, that is held out, where there is no official part
@@ -77,15 +77,8 @@ class Writes(Estimator):
 
         Raises BadInput, before any training, for texts or settings that cannot work. Ctrl-C keeps the best so far.
         """
-        call = Call(
-            start=None if start is None else Path(start),
-            budget=budget,
-            out=None if out is None else Path(out),
-            resume=resume,
-            overwrite=overwrite,
-            on_epoch=on_epoch,
-            show=show or Quiet(),
-            started=time.monotonic(),
+        call = Call.begun(
+            start=start, budget=budget, out=out, resume=resume, overwrite=overwrite, on_epoch=on_epoch, show=show
         )
         if y is not None:
             raise BadInput("to write is learned from texts alone. Leave the target out.")

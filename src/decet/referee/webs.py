@@ -215,7 +215,7 @@ def _features(graph: Graph) -> Array:
 
 
 @dataclass(frozen=True, eq=False)
-class EveryNode:
+class WholeGraph:
     """All nodes of a graph, which are asked together."""
 
     graph: Graph
@@ -224,7 +224,7 @@ class EveryNode:
     def shape(self) -> tuple[int]:
         return (self.graph.count,)
 
-    def take(self, places: Array) -> EveryNode:
+    def take(self, places: Array) -> WholeGraph:
         """All the same: a community is of the whole graph."""
         return self
 
@@ -240,7 +240,7 @@ def community_ground(template: Any, X: Any, y: Any, *, groups: Any, order: Any, 
         target[known] = np.unique([str(label) for label in given.answers[known]], return_inverse=True)[1]
     return Ground(
         train=given,
-        test=Given(EveryNode(graph), None, given.source),
+        test=Given(WholeGraph(graph), None, given.source),
         target=target,
         spec=links_of(graph),
         how="the graph itself: modularity is a figure of communities and edges",
@@ -260,7 +260,7 @@ def community_ground(template: Any, X: Any, y: Any, *, groups: Any, order: Any, 
 class Grouping(Network):
     """A family of the row, asked for communities."""
 
-    def answers(self, rows: EveryNode) -> Array:
+    def answers(self, rows: WholeGraph) -> Array:
         found: Array = self.estimator.predict(rows.graph).astype(np.float64)
         return found
 
@@ -275,7 +275,7 @@ class Grouped:
         self.communities = self.found(links_of(given.rows)).astype(np.float64)
         self.rows = given.rows.edges.shape[1]
 
-    def answers(self, rows: EveryNode) -> Array:
+    def answers(self, rows: WholeGraph) -> Array:
         return self.communities
 
     def about(self) -> dict[str, Any]:
