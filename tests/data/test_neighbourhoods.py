@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import pytest
 import torch
 
 from decet.contracts import Clock
 from decet.data import neighbourhoods
-from decet.data.neighbourhoods import NEIGHBOURS, EveryNode, Neighbourhoods, around, batch_of, fits
+from decet.data.neighbourhoods import EveryNode, Neighbourhoods, Strolls, batch_of, fits
 from decet.tensors import Edges, Sparse, Web
 
 N = 200
@@ -25,46 +24,6 @@ def web(edges: int = 600, sparse: bool = False) -> Web:
 def numbers(part: Web) -> torch.Tensor:
     nodes = part.nodes
     return (nodes.values if isinstance(nodes, Sparse) else nodes[:, 0]).long()
-
-
-def drawn(seed: int = 0) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
-
-
-@pytest.mark.parametrize("sparse", [False, True])
-def test_nodes_asked_are_found_again_and_edges_are_those_of_the_graph(sparse: bool) -> None:
-    whole, asked = web(sparse=sparse), torch.tensor([7, 3, 190, 7])
-    places, part, _ = around(whole, asked, 2, drawn())
-    names = numbers(part)
-    assert names[places].tolist() == asked.tolist()
-    ends = names[part.edges.index]
-    assert torch.equal(part.edges.weight, ends[0] * 1_000.0 + ends[1])
-    assert torch.equal(part.edges.kind, ends[0] % 3)
-
-
-def test_who_has_few_neighbours_keeps_them_all_as_far_as_the_network_hears() -> None:
-    whole = web(edges=300)
-    begin, end = whole.edges.index
-    assert int(torch.bincount(end).max()) <= NEIGHBOURS
-    reached = {5}
-    for hops in range(1, 4):
-        reached |= {int(a) for a, b in zip(begin, end, strict=True) if int(b) in reached}
-        _, part, _ = around(whole, torch.tensor([5]), hops, drawn())
-        assert set(numbers(part).tolist()) == reached
-
-
-def test_of_many_neighbours_so_many_are_drawn_each_as_likely() -> None:
-    count = 37
-    index = torch.stack([torch.arange(1, count + 1), torch.zeros(count, dtype=torch.int64)])
-    star = Web(torch.arange(count + 1.0).unsqueeze(1), Edges(index, count + 1))
-    seen = torch.zeros(count + 1)
-    for seed in range(600):
-        _, part, _ = around(star, torch.tensor([0]), 1, drawn(seed))
-        assert NEIGHBOURS - 3 <= part.edges.index.shape[1] <= NEIGHBOURS
-        seen[numbers(part)] += 1
-    shares = seen[1:] / 600
-    assert float(shares.min()) > 0.7 * NEIGHBOURS / count
-    assert float(shares.max()) < 1.3 * NEIGHBOURS / count
 
 
 def test_an_epoch_holds_every_row_once_and_is_a_function_of_the_clock() -> None:
@@ -91,14 +50,31 @@ def test_a_step_over_the_whole_graph_is_taken_where_it_has_room() -> None:
     assert batch_of(64, 500) == 64
 
 
-def test_who_hears_by_edges_that_lead_out_reads_where_they_lead() -> None:
-    path = Web(torch.arange(4.0).unsqueeze(1), Edges(torch.tensor([[0, 1, 2], [1, 2, 3]]), 4))
-    seen = {
-        hears: numbers(around(path, torch.tensor([1]), 2, drawn(), hears)[1]).tolist()
-        for hears in ("in", "out", "both")
-    }
-    assert seen == {"in": [0, 1], "out": [1, 2, 3], "both": [0, 1, 2, 3]}
-    assert numbers(around(path, torch.tensor([1]), 0, drawn())[1]).tolist() == [1]
+def test_whom_walks_meet_trains_and_counts_by_how_seldom_that_is() -> None:
+    """A hub among leaves: met by every walk, it counts less than they; all of it is a function of the clock."""
+    leaves = torch.arange(1, 61)
+    hub = torch.zeros(60, dtype=torch.int64)
+    whole = Web(
+        torch.arange(61.0).unsqueeze(1),
+        Edges(torch.cat([torch.stack([leaves, hub]), torch.stack([hub, leaves])], 1), 61),
+    )
+    asked, target = torch.arange(61), torch.arange(61).unsqueeze(1)
+    source = Strolls(asked, whole, target, torch.ones(61), torch.arange(50), 12, 1)
+    assert source.steps == 4
+    seen = torch.zeros(61)
+    for step in range(400):
+        batch = source.next(Clock(seed=1, step=step))
+        places, part = batch.inputs
+        assert torch.equal(numbers(part)[places], batch.rows)
+        assert torch.equal(batch.target[:, 0], batch.rows)
+        assert int(batch.rows.max()) < 50
+        assert len(places) <= 12
+        seen.index_add_(0, batch.rows, batch.weight)
+    shares = seen[:50] / seen[:50].mean()
+    assert float(shares.max()) < 2.5
+    assert float((shares - 1).square().mean().sqrt()) < 0.4
+    again = Strolls(asked, whole, target, None, torch.arange(50), 12, 1).next(Clock(seed=1, step=7))
+    assert torch.equal(again.rows, source.next(Clock(seed=1, step=7)).rows)
 
 
 def test_the_whole_graph_comes_step_after_step() -> None:

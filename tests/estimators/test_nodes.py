@@ -212,10 +212,11 @@ def test_a_stopped_fit_is_gone_on_with(tmp_path: Path) -> None:
     assert json.loads((tmp_path / "m" / "model.json").read_text())["estimator"] == "NodeClassifier"
 
 
-def test_batches_of_neighbourhoods_learn_as_the_whole_graph_does() -> None:
+@pytest.mark.parametrize("sampler", ["neighbours", "walks"])
+def test_batches_of_parts_of_a_graph_learn_as_the_whole_does(sampler: str) -> None:
     graph, y = hidden(groups(count=300), 150)
-    recipe = Recipe(epochs=30, batch=32)
-    model = NodeClassifier(GNN(conv="sage", width=16), recipe=recipe).fit(graph, y)
+    recipe, inputs = Recipe(epochs=30, batch=32), Graphs(sampler=sampler)
+    model = NodeClassifier(GNN(conv="sage", width=16), recipe=recipe, inputs=inputs).fit(graph, y)
     assert model.history_[-1]["step"] > 30
     assert model.score(graph.take(np.arange(150, 300))) > 0.75
 

@@ -20,6 +20,7 @@ from decet.nn.graphs import (
     RGCN,
     SAGE,
     SLOPE,
+    Blurred,
     BothWays,
     CompGCN,
     MessagePassing,
@@ -153,6 +154,42 @@ def test_numbers_spread_far_and_count_less(edges: Edges, x: Tensor) -> None:
         found = 0.9 * P @ found + 0.1 * x
     torch.testing.assert_close(spread(x, edges, 3, 0.1), found)
     torch.testing.assert_close(blurred(x, edges, 2), (x + P @ x + P @ P @ x) / 3)
+
+
+@pytest.mark.parametrize("lean", [False, True])
+def test_grand_is_its_formula_where_nothing_is_left_out(edges: Edges, x: Tensor, lean: bool) -> None:
+    layer = Blurred(D, H, hops=2, silent=0.5, dropout=0.5).eval()
+    nodes = Sparse(torch.arange(N + 1) * D, torch.arange(D).repeat(N), x.flatten(), D) if lean else x
+    P = kipf(edges)
+    torch.testing.assert_close(layer(nodes, edges, FIRST), (x + P @ x + P @ P @ x) / 3 @ layer.project.weight)
+
+
+def test_noise_of_grand_has_the_mean_and_the_spread_of_dropout_behind_the_spreading(edges: Edges, x: Tensor) -> None:
+    torch.manual_seed(0)
+    layer, spread_far = Blurred(D, H, hops=2, dropout=0.6), blurred(x, edges, 2)
+    with torch.no_grad():
+        ours = torch.stack([layer(x, edges, FIRST) for _ in range(4_000)])
+        theirs = torch.stack([F.dropout(spread_far, 0.6) @ layer.project.weight for _ in range(4_000)])
+    torch.testing.assert_close(ours.std(0), theirs.std(0), rtol=0.1, atol=0.01)
+    torch.testing.assert_close(ours.mean(0), spread_far @ layer.project.weight, rtol=0.0, atol=0.12)
+
+
+def test_silent_nodes_of_grand_say_nothing_and_the_others_more(edges: Edges, x: Tensor) -> None:
+    torch.manual_seed(0)
+    layer = Blurred(D, H, hops=0, silent=0.5)
+    told, whole = layer(x, edges, FIRST), x @ layer.project.weight
+    assert {0.0, 2.0} == {round(float(ratio), 3) for ratio in (told / whole).detach().flatten()}
+
+
+def test_where_squares_have_no_room_entries_are_dropped_before_they_spread(
+    edges: Edges, x: Tensor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("decet.nn.graphs.MOST", 1)
+    torch.manual_seed(0)
+    layer = Blurred(D, H, hops=2, dropout=0.5)
+    means = torch.stack([layer(x, edges, FIRST) for _ in range(4_000)]).mean(0)
+    assert "blurred" not in edges.__dict__
+    torch.testing.assert_close(means, layer.eval()(x, edges, FIRST), rtol=0.0, atol=0.12)
 
 
 class Loudest(MessagePassing):

@@ -12,11 +12,13 @@ from scipy import sparse
 
 from decet.contracts import GraphSpec, TableSpec, TokenSpec
 from decet.data.graphs import DUPLICATES, LOOPS, Array, Graph
+from decet.data.mapped import blocks, is_mapped, moments, room_like
 from decet.data.walks import WalkCodec
 from decet.errors import BadInput, check_choice, check_range, listed
 from decet.tensors import Edges, Sparse, Web
 
 SCALES = ("rows", "standard", "none")
+SAMPLERS = ("neighbours", "walks")
 DRAWN = 3  # features of a made-up node, where they are sparse
 SMALL = 64  # nodes up to which all eigenvectors are worked out
 
@@ -37,6 +39,8 @@ class Graphs:
     walks: random walks that begin at each node in an epoch, of networks that learn from walks; length: nodes of each.
     back, away: of walks, how unlikely it is to go back, and to go to who is not joined to where the walk came from
         (p and q of node2vec); 1 and 1 are DeepWalk's.
+    sampler: how a step is taken out of a graph too large for one: "neighbours" (some nodes, and what reaches them) or
+        "walks" (whom random walks meet, and the edges among them).
     scale: of features: "rows" (each node's sum to 1), "standard" (each column's mean 0 and spread 1), or "none"; None:
         rows where features are sparse and none is below 0, else standard.
     """
@@ -56,6 +60,7 @@ class Graphs:
     length: int = 80
     back: float = 1.0
     away: float = 1.0
+    sampler: str = "neighbours"
     scale: str | None = None
 
     held_out: ClassVar[int | None] = None  # nodes that calibrate, at most; None: the tenth
@@ -64,6 +69,7 @@ class Graphs:
         check_choice("directed", self.directed, (True, False))
         check_choice("loops", self.loops, LOOPS)
         check_choice("duplicates", self.duplicates, DUPLICATES)
+        check_choice("sampler", self.sampler, SAMPLERS)
         check_choice("scale", self.scale, SCALES)
         check_range("positions", self.positions, 0, 1_000, whole=True)
         check_choice("identity", self.identity, (True, False))
@@ -145,7 +151,7 @@ class GraphCodec:
             scale = "none"  # to take the mean away would fill all that is empty
         mean, std = np.zeros(width, np.float32), np.ones(width, np.float32)
         if scale == "standard" and width:
-            mean, std = X.mean(0), X.std(0)
+            mean, std = moments(X)
             std[std <= 1e-6 * np.abs(mean)] = 1.0
         extras = 0 if graph.edge_features is None else graph.edge_features.shape[1]
         alone = X is None and not graphs.positions if graphs.identity is None else graphs.identity
@@ -214,10 +220,16 @@ class GraphCodec:
             parts = (X.indptr.astype(np.int64), X.indices.astype(np.int64), values.astype(np.float32))
             return _sparse(*parts, self.width)
         dense = X.toarray() if sparse.issparse(X) else X
-        if self.scale == "rows":
-            total = dense.sum(1, keepdims=True)
-            dense = dense / np.where(total > 0, total, 1.0)
-        return torch.from_numpy(((dense - self.mean) / self.std).astype(np.float32))
+        if self.scale == "none" and is_mapped(dense):
+            return torch.from_numpy(dense)
+        scaled = room_like(dense)
+        for rows in blocks(dense):
+            part = dense[rows]
+            if self.scale == "rows":
+                total = part.sum(1, keepdims=True)
+                part = part / np.where(total > 0, total, 1.0)
+            scaled[rows] = (part - self.mean) / self.std
+        return torch.from_numpy(scaled)
 
     def _joined(self, graph: Graph) -> Any:
         """Features of nodes, where they are, and who they are, as far as these are asked for."""

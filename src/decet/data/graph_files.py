@@ -21,6 +21,7 @@ from decet.data.files import near, suffix_of
 from decet.data.frames import SUFFIXES, read_table
 from decet.data.graph_codec import Graphs
 from decet.data.graphs import Graph
+from decet.data.mapped import stored
 from decet.data.planetoid import raw_parts, read_raw
 from decet.errors import BadInput, Unsupported, listed, suggest
 
@@ -53,8 +54,9 @@ def read_graph(source: Any, graphs: Graphs | None = None, *, labels: str | None 
     """A graph of a path, a table of edges, a matrix, or an object of NetworkX or PyTorch Geometric.
 
     source: .csv .tsv .txt .parquet .jsonl (a row an edge, beside them a table of nodes as `graphs.nodes`); .npz of
-        arrays (edges, features, labels) or of a sparse matrix; .mtx; .graphml .gml .gexf; a raw Planetoid file
-        (ind.NAME.graph) with those beside it; a data frame of edges, or (edges, nodes); edges (2, E); a sparse matrix.
+        arrays (edges, features, labels; large ones stay in the file) or of a sparse matrix; .mtx; .graphml .gml .gexf;
+        a raw Planetoid file (ind.NAME.graph) with those beside it; a data frame of edges, or (edges, nodes); edges
+        (2, E); a sparse matrix.
     graphs: how to read it. labels: the column of the table of nodes, or the attribute, that is the answer; needed:
         whether it must be there.
 
@@ -222,7 +224,7 @@ def _numbers_of(table: pd.DataFrame) -> Any:
 
 def _from_npz(path: Path, said: Graphs) -> Graph:
     """Arrays by name: edges, features or those of a CSR matrix, labels, parts; or a matrix that SciPy wrote."""
-    held = _read(path, lambda file: dict(np.load(file, allow_pickle=False)))
+    held = _read(path, stored)
     if "format" in held and "shape" in held:
         return _from_matrix(_read(path, sparse.load_npz), said)
     return cast(Graph, _read(path, lambda file: _of_arrays(file, held, said)))

@@ -19,6 +19,7 @@ import torch
 from numpy.typing import NDArray
 from scipy import sparse
 
+from decet.data.mapped import not_finite
 from decet.errors import BadInput, check_choice, listed
 
 Array = NDArray[Any]
@@ -267,7 +268,7 @@ def _features(given: Any) -> Any:
         if found.nnz > LEAN * found.shape[0] * found.shape[1]:
             return found.toarray()
         return found if found.shape[1] else None
-    dense = np.asarray(given)
+    dense = np.asanyarray(given)  # what lies in a file stays there
     if dense.ndim != 2 or dense.dtype.kind not in "biuf":
         raise BadInput(f"features must be numbers (N, F). Received: {dense.dtype} of shape {dense.shape}.")
     dense = _finite(dense.astype(np.float32, copy=False), "features", "node")
@@ -278,11 +279,10 @@ def _features(given: Any) -> Any:
 
 
 def _finite(values: Array, name: str, unit: str) -> Array:
-    wrong = ~np.isfinite(values)
-    if wrong.any():
-        row = int(np.argmax(wrong.reshape(len(values), -1).any(1)))
+    wrong, row = not_finite(values)
+    if wrong:
         raise BadInput(
-            f"{name} has {int(wrong.sum()):,} values that are not finite, the first of {unit} {row}. Fill them in, or "
+            f"{name} has {wrong:,} values that are not finite, the first of {unit} {row}. Fill them in, or "
             f"leave those {unit}s out."
         )
     return values

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from decet.contracts import Batch, Clock, Source
 from decet.data.graphs import Graph
-from decet.data.neighbourhoods import around
+from decet.data.sampling import around
 from decet.errors import BadInput
 from decet.tensors import Edges, Web
 
@@ -159,9 +159,11 @@ class Joined(Source):
             silent[rows] = True
             return Batch((self.asked, without(self.web, silent[self.pair])), target, weight, index=ends)
         nodes, places = ends.unique(return_inverse=True)
-        stand, part, held = around(self.web, nodes, self.hops, drawn, self.hears)
-        said = self._keys(held[part.edges.index].t())
-        return Batch((stand, without(part, torch.isin(said, self.known[rows]))), target, weight, index=places)
+        part = around(self.web.edges, nodes, self.hops, seed, self.hears)
+        said, stand = self._keys(part.nodes[part.ends].t()), torch.searchsorted(part.nodes, nodes)
+        return Batch(
+            (stand, without(part.of(self.web), torch.isin(said, self.known[rows]))), target, weight, index=places
+        )
 
 
 def without(web: Web, silent: Tensor) -> Web:

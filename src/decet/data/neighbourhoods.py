@@ -1,8 +1,8 @@
 """Batches of a graph that is too large for a step: some nodes, and of the graph only what reaches them.
 
-Of each node so many neighbours are drawn, of each of these so many again, as many times as the network has layers
-(Hamilton et al., GraphSAGE, 1706.02216). Who has no more neighbours than that keeps them all. Answers are exact all the
-same: they are worked out over the whole graph, a layer after the other, which holds two layers at a time only.
+Either the nodes of a step are drawn and with them what reaches them (GraphSAGE, 1706.02216), or walks are drawn and all
+who are met and may train do (GraphSAINT, 1907.04931). Answers are exact all the same: they are worked out over the
+whole graph, a layer after the other, which holds two layers at a time only.
 """
 
 from __future__ import annotations
@@ -13,9 +13,10 @@ import torch
 from torch import Tensor
 
 from decet.contracts import Batch, Clock, Source
-from decet.tensors import Edges, Sparse, Web
+from decet.data.sampling import Part, around, strolled
+from decet.tensors import Sparse, Web
 
-NEIGHBOURS = 10  # of a node, at most
+TRIED = 20  # epochs of subgraphs that tell how often a node is met
 NUMBERS = 12  # that a step holds of each number of a layer, more or less: itself, gradients, what is dropped, ...
 
 
@@ -49,11 +50,56 @@ class Neighbourhoods(Source):
         return self._take(self.rows[:: self.steps].to(self.target.device), 0)
 
     def _take(self, index: Tensor, seed: int) -> Batch:
-        drawn = torch.Generator(self.asked.device).manual_seed(seed)
         nodes = self.asked.index_select(0, index)
-        places, part, _ = around(self.web, nodes, self.hops, drawn, self.hears)
+        part = around(self.web.edges, nodes, self.hops, seed, self.hears)
+        places = torch.searchsorted(part.nodes, nodes)
         weight = None if self.weight is None else self.weight.index_select(0, index)
-        return Batch((places, part), self.target.index_select(0, index), weight, rows=index)
+        return Batch((places, part.of(self.web)), self.target.index_select(0, index), weight, rows=index)
+
+
+class Strolls(Source):
+    """Subgraphs of random walks, drawn anew each step, a function of the clock alone; arguments as `Neighbourhoods`.
+
+    Walks begin at `batch` / (hops + 1) of the nodes that train, and all of these that are met train in this step, each
+    weighed by one over its chance to be met, which the subgraphs of `TRIED` epochs tell (Zeng et al., 1907.04931).
+    Edges are not weighed: convolutions normalise them within the subgraph.
+    """
+
+    def __init__(
+        self, asked: Tensor, web: Web, target: Tensor, weight: Tensor | None, rows: Tensor | None, batch: int,
+        hops: int, hears: str = "in",
+    ):  # fmt: skip
+        self.asked, self.web, self.target, self.weight = asked, web, target, weight
+        self.hops, self.hears = hops, hears
+        self.rows = (torch.arange(len(target)) if rows is None else rows.cpu()).to(asked.device)
+        self.steps = max(1, round(len(self.rows) / batch))
+        self.roots = max(1, min(batch, len(self.rows)) // (hops + 1))
+        self.row = torch.full((web.edges.count,), -1, device=asked.device)  # of each node, where it trains
+        self.row[asked.index_select(0, self.rows)] = self.rows
+        met = torch.zeros(web.edges.count, device=asked.device)
+        for seed in range(TRIED * self.steps):
+            met[self._part(seed).nodes] += 1
+        self.chance = met.clamp(min=1) / (TRIED * self.steps)
+
+    def next(self, clock: Clock) -> Batch:
+        return self._take(clock.key("walks"))
+
+    def example(self) -> Batch:
+        return self._take(0)
+
+    def _part(self, seed: int) -> Part:
+        drawn = torch.Generator().manual_seed(seed)
+        begin = self.rows[torch.randint(len(self.rows), (self.roots,), generator=drawn).to(self.rows.device)]
+        return strolled(self.web.edges, self.asked.index_select(0, begin), self.hops, seed, self.hears)
+
+    def _take(self, seed: int) -> Batch:
+        part = self._part(seed)
+        places = (self.row[part.nodes] >= 0).nonzero().flatten()
+        nodes = part.nodes[places]
+        rows = self.row[nodes]
+        weight = 1 / self.chance[nodes]
+        weight = weight if self.weight is None else weight * self.weight.index_select(0, rows)
+        return Batch((places, part.of(self.web)), self.target.index_select(0, rows), weight, rows=rows)
 
 
 class EveryNode(Source):
@@ -71,47 +117,11 @@ class EveryNode(Source):
         return Batch(self.inputs)
 
 
-def around(web: Web, nodes: Tensor, hops: int, drawn: torch.Generator, hears: str = "in") -> tuple[Tensor, Web, Tensor]:
-    """Of what reaches nodes (n,) within so many hops: where these stand in it, itself, and which nodes it has."""
-    ways = [web.edges.arriving] * (hears != "out") + [web.edges.leaving] * (hears != "in")
-    known = front = nodes.unique()
-    found = [known.new_empty(0)]
-    for _ in range(hops):
-        places = [_chosen(way.offsets, front, drawn) for way in ways]
-        found += [way.edge.index_select(0, place) for way, place in zip(ways, places, strict=True)]
-        others = [way.others.index_select(0, place) for way, place in zip(ways, places, strict=True)]
-        near = torch.cat(others).unique()
-        front = near[~torch.isin(near, known)]
-        known = torch.cat([known, front])
-    edge = torch.cat(found).unique()
-    held = known.sort().values
-    ends = torch.searchsorted(held, web.edges.index.index_select(1, edge))
-    kept = web.nodes.rows(held) if isinstance(web.nodes, Sparse) else web.nodes.index_select(0, held)
-    own = (web.edges.weight, web.edges.kind, web.edges.features)
-    parts = (None if part is None else part.index_select(0, edge) for part in own)
-    return torch.searchsorted(held, nodes), Web(kept, Edges(ends, len(held), *parts)), held
-
-
-def _chosen(offsets: Tensor, nodes: Tensor, drawn: torch.Generator) -> Tensor:
-    """Places of `NEIGHBOURS` arriving edges of each node, at most, each as likely as any other; of fewer all."""
-    begin = offsets.index_select(0, nodes)
-    size = offsets.index_select(0, nodes + 1) - begin
-    few = size <= NEIGHBOURS
-    all_begin, all_size = begin[few], size[few]
-    before = all_size.cumsum(0) - all_size
-    steps = torch.arange(int(all_size.sum()), device=nodes.device)
-    whole = steps + torch.repeat_interleave(all_begin - before, all_size)
-    many_begin, many_size = begin[~few].unsqueeze(1), size[~few].unsqueeze(1)
-    shares = torch.rand(len(many_begin), NEIGHBOURS, generator=drawn, device=nodes.device, dtype=torch.float64)
-    # one of each tenth of a node's edges: each as likely as any other, and hardly one twice
-    places = ((torch.arange(NEIGHBOURS, device=nodes.device) + shares) * many_size / NEIGHBOURS).long()
-    return torch.cat([whole, (many_begin + places.clamp(max=many_size - 1)).flatten()])
-
-
 def fits(web: Web, width: int, hops: int, free: int) -> bool:
     """Whether a step over the whole graph has room in so many bytes, where a layer has `width` numbers a node."""
     nodes, edges = web.edges.count, web.edges.index.shape[1]
-    return 4 * (nodes * width * hops * NUMBERS + 6 * edges * max(1, hops)) <= free // 2
+    features = 0 if isinstance(web.nodes, Sparse) else web.nodes.numel()  # of which dropout makes another
+    return 4 * (features + nodes * width * hops * NUMBERS + 6 * edges * max(1, hops)) <= free // 2
 
 
 def batch_of(recipe_batch: int | None, rows: int, usual: int = 1_024) -> int:

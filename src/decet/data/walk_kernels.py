@@ -14,23 +14,24 @@ LOW, HALF = np.uint64(0xFFFFFFFF), np.uint64(32)
 WHOLE = 2.0**32
 
 
-def _compiled(function: Callable[..., Any]) -> Any:
-    """On the disk for the next time, where numba finds a folder that it may write to."""
+def compiled(function: Callable[..., Any]) -> Any:
+    """A function compiled, on the disk for the next time, where numba finds a folder that it may write to."""
     try:
         return njit(cache=True)(function)
     except RuntimeError:
         return njit(function)
 
 
-@_compiled
-def _bits(seed: Any, place: Any) -> Any:
+@compiled
+def bits(seed: Any, place: Any) -> Any:
+    """64 random bits; see `walks.bits`."""
     z = seed + place * GAMMA
     z = (z ^ (z >> np.uint64(30))) * MIX[0]
     z = (z ^ (z >> np.uint64(27))) * MIX[1]
     return z ^ (z >> np.uint64(31))
 
 
-@_compiled
+@compiled
 def _first(values: Any, low: int, top: int, bar: Any) -> int:
     """The first place from low to top whose value is above the bar."""
     while low < top:
@@ -42,7 +43,7 @@ def _first(values: Any, low: int, top: int, bar: Any) -> int:
     return low
 
 
-@_compiled
+@compiled
 def _joined(others: Any, begin: int, end: int, node: int) -> bool:
     low, top = begin, end
     while low < top:
@@ -54,7 +55,7 @@ def _joined(others: Any, begin: int, end: int, node: int) -> bool:
     return low < end and others[low] == node
 
 
-@_compiled
+@compiled
 def walk(
     offsets: Any, others: Any, shares: Any, starts: Any, seed: Any, plain: bool, back: float, near: float, away: float,
     found: Any,
@@ -71,7 +72,7 @@ def walk(
                 break
             place, new = (np.uint64(i) * np.uint64(length) + np.uint64(step)) * np.uint64(TRIES), -1
             for number in range(TRIES):
-                drawn = _bits(seed, place + np.uint64(number))
+                drawn = bits(seed, place + np.uint64(number))
                 if len(shares):
                     new = others[_first(shares, begin, end - 1, np.float64(drawn >> HALF) / WHOLE)]
                 else:

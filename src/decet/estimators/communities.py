@@ -71,7 +71,7 @@ class DetectsCommunities(LearnsGraph):
     def _stage(self, learner: Any, apart: Whole, inputs: Any, recipe: Recipe, asked: Any) -> Stage:
         if asked.objective == "infomax":
             teller = Infomax(learner.body)
-            return Stage(teller, whole_or_part(teller, inputs, recipe), recipe)
+            return Stage(teller, whole_or_part(teller, inputs, recipe, self._inputs()), recipe)
         if not has_room(learner.body, inputs[1], None, len(inputs[0])):
             raise BadInput(
                 f"the graph of {len(inputs[0]):,} nodes has no room in memory, and modularity is one of all of it. Say "

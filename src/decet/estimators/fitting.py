@@ -20,7 +20,7 @@ import torch
 from numpy.typing import NDArray
 
 from decet.contracts import ImageSpec, LabelSpec, Learner, Source, Stage
-from decet.data.neighbourhoods import Neighbourhoods
+from decet.data.neighbourhoods import Neighbourhoods, Strolls
 from decet.data.resident import Resident, lengths_of, moved, taken
 from decet.data.splits import codes_of, folds, split
 from decet.data.targets import LabelCodec
@@ -301,12 +301,12 @@ class _Fit:
 
     def _source(
         self, learner: Learner, inputs: Any, rows: Array | None, weight: Array | None, recipe: Recipe
-    ) -> Resident | Neighbourhoods:
+    ) -> Resident | Neighbourhoods | Strolls:
         weights = None if weight is None else torch.as_tensor(weight, dtype=torch.float32, device=self.device)
         index = None if rows is None else torch.as_tensor(rows)
         lengths = lengths_of(inputs, self.codec.spec) if recipe.bucket else None
         given = moved(inputs, self.device), self.target.to(self.device), weights, index
-        if (parts := sampled(learner, *given, recipe.batch)) is not None:
+        if (parts := sampled(learner, *given, recipe.batch, self.estimator._inputs())) is not None:
             return parts
         return Resident(*given, recipe.batch or 1, lengths, recipe.bucket or 0)
 

@@ -120,6 +120,8 @@ class JoinsNodes(LearnsGraph):
         return Apart(left, None if walks else parts[0], None if tested else parts[-1])
 
     def _stage(self, learner: Any, apart: Apart, inputs: Any, recipe: Recipe, asked: Link) -> Stage:
+        if self._inputs().sampler != "neighbours":
+            raise BadInput("inputs.sampler='walks' does nothing for links, of which edges are drawn. Leave it out.")
         nodes, web = inputs
         body, count = learner.body, apart.graph.edges.shape[1]
         batch = None if has_room(body, web, recipe.batch, count) else batch_of(recipe.batch, count, EDGES)

@@ -17,7 +17,7 @@ from decet.data.datasets import Loaded
 from decet.data.graph_codec import Graphs
 from decet.data.graph_files import read_graph
 from decet.data.graphs import Graph
-from decet.data.neighbourhoods import Neighbourhoods, batch_of, fits
+from decet.data.neighbourhoods import Neighbourhoods, Strolls, batch_of, fits
 from decet.data.pictures import free_memory
 from decet.errors import BadInput, suggest
 from decet.estimators.answering import Classifies
@@ -129,9 +129,10 @@ def _official(graph: Graph, answers: Array, part: str) -> tuple[Graph, Array] | 
 
 
 def sampled(
-    learner: Any, inputs: tuple[Any, ...], target: Any, weight: Any, rows: Any, batch: int | None
-) -> Neighbourhoods | None:
-    """Batches of neighbourhoods, where the user asks for some nodes a step or all of them have no room; else None."""
+    learner: Any, inputs: tuple[Any, ...], target: Any, weight: Any, rows: Any, batch: int | None,
+    said: Graphs,
+) -> Neighbourhoods | Strolls | None:  # fmt: skip
+    """Batches of parts of the graph, where some nodes a step are asked for or all of them have no room; else None."""
     if not isinstance(inputs[-1], Web):
         return None
     asked, web = inputs
@@ -139,8 +140,8 @@ def sampled(
     count = len(asked) if rows is None else len(rows)
     if has_room(body, web, batch, count):
         return None
-    hops = (body.reach, body.hears)
-    return Neighbourhoods(asked, web, target, weight, rows, batch_of(batch, count), *hops)
+    kind = Strolls if said.sampler == "walks" else Neighbourhoods
+    return kind(asked, web, target, weight, rows, batch_of(batch, count), body.reach, body.hears)
 
 
 def has_room(body: Any, web: Web, batch: int | None, count: int) -> bool:

@@ -137,7 +137,7 @@ class EmbedsNodes(LearnsGraph):
 
     def _stage(self, learner: Any, apart: Whole, inputs: Any, recipe: Recipe, asked: EmbedNodes) -> Stage:
         if isinstance(learner, Infomax):
-            return Stage(learner, whole_or_part(learner, inputs, recipe), recipe)
+            return Stage(learner, whole_or_part(learner, inputs, recipe, self._inputs()), recipe)
         nodes, web = inputs
         body, count = learner.body, apart.graph.edges.shape[1]
         batch = None if has_room(body, web, recipe.batch, count) else batch_of(recipe.batch, count, EDGES)

@@ -18,7 +18,7 @@ from decet.contracts import GraphSpec, Learner, Source, Stage, TokenSpec
 from decet.data.graph_codec import Graphs
 from decet.data.graphs import Graph
 from decet.data.known import KnownNodes
-from decet.data.neighbourhoods import EveryNode, Neighbourhoods, batch_of
+from decet.data.neighbourhoods import EveryNode, Neighbourhoods, Strolls, batch_of
 from decet.errors import BadInput, Unsupported
 from decet.estimators.base import Array, Estimator
 from decet.estimators.calls import Call, loaded, ready
@@ -146,14 +146,14 @@ def found_of(learner: Any, codec: Any, graph: Graph, device: torch.device) -> Ar
     return found
 
 
-def whole_or_part(learner: Any, inputs: tuple[Any, ...], recipe: Recipe) -> Source:
+def whole_or_part(learner: Any, inputs: tuple[Any, ...], recipe: Recipe, said: Graphs) -> Source:
     """All nodes in a step, or where these have no room some and what reaches them; there is nothing to be answered."""
     asked, web = inputs
     nothing = torch.zeros(len(asked), device=asked.device)
     if has_room(learner.body, web, recipe.batch, len(asked)):
         return EveryNode(inputs)
-    body = learner.body
-    return Neighbourhoods(asked, web, nothing, None, None, batch_of(recipe.batch, len(asked)), body.reach, body.hears)
+    kind, body = Strolls if said.sampler == "walks" else Neighbourhoods, learner.body
+    return kind(asked, web, nothing, None, None, batch_of(recipe.batch, len(asked)), body.reach, body.hears)
 
 
 class _Learning:

@@ -13,8 +13,8 @@ R-GCN 1703.06103, CompGCN 1911.03082, APPNP 1810.05997, GRAND 2005.11079; jumpin
 1907.10903, both directions 2305.10498.
 
 Differs from the papers:
-1. GRAND's dropout of features stands before they spread, not after: the product with the first matrix then comes first
-   too, and what spreads is narrow instead of as wide as the features.
+1. GRAND's product with the first matrix comes before the spreading, so that what spreads is narrow; its dropout of what
+   was spread is the noise that it tends to. The formula stands in `decet.nn.graphs.Blurred`.
 2. The heads of attention stand side by side in the last layer, too; the head averages them as it likes.
 3. GCNII's matrices decay twenty times as fast as the recipe says of the others, which is what its paper has on Cora.
 
@@ -42,12 +42,12 @@ from decet.nn.graphs import (
     GIN,
     RGCN,
     SAGE,
+    Blurred,
     BothWays,
     CompGCN,
     MessagePassing,
     Project,
     SparseDropout,
-    blurred,
     spread,
     thinned,
 )
@@ -74,8 +74,8 @@ class GNN:
     conv: the convolution: "gcn", "sage", "gat", "gatv2", "gin", "gcn2", "rgcn", "compgcn", "appnp", "grand"; or a class
         of your own, a `decet.MessagePassing`.
     width: numbers a node has within.
-    depth: convolutions, each of which reaches a step further (2); of "appnp" (1) and "grand" (2) layers before the
-        numbers spread.
+    depth: convolutions, each of which reaches a step further (2); of "appnp" and "grand" layers that look at a node
+        alone (1), before numbers spread or from then on.
     hops: steps that these two let them spread.
     heads: of attention.
     teleport: share of a node's own in "appnp" and "gcn2", 0 to 1.
@@ -169,12 +169,13 @@ class _Network(Body):
     def __init__(self, settings: GNN, spec: GraphSpec):
         super().__init__()
         self.settings, self.spec = settings, spec
-        self.depth = settings.depth or (1 if settings.conv == "appnp" else 2)
+        self.depth = settings.depth or (1 if settings.conv in SPREADING else 2)
         self.reach = (settings.hops or 0) if settings.conv in SPREADING else self.depth
         self.hears = "both" if settings.conv == "compgcn" else settings.direction if spec.directed else "in"
         width, depth, conv = settings.width or 1, self.depth, settings.conv
-        first = settings.dropout if settings.input_dropout is None else settings.input_dropout
-        self.wet, self.dropout = SparseDropout(first or 0.0), Dropout(settings.dropout or 0.0)
+        self.wetness = (settings.dropout if settings.input_dropout is None else settings.input_dropout) or 0.0
+        self.wet = nn.Identity() if conv == "grand" else SparseDropout(self.wetness)
+        self.dropout = Dropout(settings.dropout or 0.0)
         dense = conv == "gcn2" or (isinstance(conv, type) and spec.sparse)  # a layer of one's own reads dense nodes
         self.start = Project(spec.features, width) if dense else None
         sizes = [width if self.start is not None else spec.features, *[width] * (depth - 1)]
@@ -213,6 +214,8 @@ class _Network(Body):
                     return RGCN(inputs, width, spec.relations)
                 case "compgcn":
                     return CompGCN(inputs, width, spec.relations)
+                case "grand" if number == 1:
+                    return Blurred(inputs, width, s.hops or 0, s.node_dropout or 0.0, self.wetness)
                 case "appnp" | "grand":
                     return _Alone(inputs, width)
                 case own:
@@ -239,7 +242,7 @@ class _Network(Body):
         for number, (layer, norm) in enumerate(zip(self.layers, self.norms, strict=True)):
             y: Tensor = layer(x, edges, first)
             if number == 0:
-                y = self._early(y, edges)
+                y = self._heard(y) if s.conv != "grand" else y
                 y = y if condition is None else y + condition
             y = norm(y)
             lazy = self._lazy and number == last
@@ -247,7 +250,8 @@ class _Network(Body):
                 y = self._act(y)
             if s.residual and isinstance(x, Tensor) and x.shape == y.shape:
                 y = x + y
-            seen.append(y)
+            if s.jumping != "none":
+                seen.append(y)
             x = y if lazy else self.dropout(y)
         if s.jumping == "cat":
             x = self.dropout(torch.cat(seen, 1))
@@ -256,13 +260,12 @@ class _Network(Body):
         found = cast(Tensor, x)
         return spread(found, edges, s.hops or 0, s.teleport or 0.0) if s.conv == "appnp" else found
 
-    def _early(self, y: Tensor, edges: Edges) -> Tensor:
-        """Of GRAND what the first matrix gives: some nodes silent, then spread."""
-        s = self.settings
-        if s.node_dropout and self.training:
-            heard = torch.rand(len(y), 1, device=y.device) >= s.node_dropout
-            y = y * heard / (1 - s.node_dropout)
-        return blurred(y, edges, s.hops or 0) if s.conv == "grand" else y
+    def _heard(self, y: Tensor) -> Tensor:
+        """What the first layer gives, some nodes silent."""
+        share = self.settings.node_dropout
+        if not share or not self.training:
+            return y
+        return y * (torch.rand(len(y), 1, device=y.device) >= share) / (1 - share)
 
     def _act(self, x: Tensor) -> Tensor:
         return ACTIVATIONS[self.settings.activation or "relu"](x)

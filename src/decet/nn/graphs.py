@@ -11,6 +11,7 @@ Each takes nodes x (N, D), `Edges` and the first layer's nodes (which two of the
     GCN2      (1 - b) h + b h W,  h = (1 - a) P x + a x_0,  b = log(decay / layer + 1)     Chen et al., 2007.02133
     RGCN      x V + sum over kinds of edges of mean of neighbours W_r, W_r out of a basis   Schlichtkrull, 1703.06103
     CompGCN   x V + sum of (x_j * z_r) W, forth and back, each kind z_r a vector            Vashishth, 1911.03082
+    Blurred   mean of x, P x, ... P^k x, some nodes silent, its features dropped, W         GRAND: Feng, 2005.11079
 
 `MessagePassing` is for layers of one's own (Gilmer et al., 1704.01212): what is said on an edge, and what a node makes
 of the sum of what it hears.
@@ -32,6 +33,7 @@ from decet.tensors import Edges, Sparse
 
 SLOPE = 0.2  # of the leaky rectifier of attention
 DECAYED = 20.0  # times as fast as other weights do those of GCN2 decay, as in its paper (0.01 and 0.0005)
+MOST = 1 << 27  # numbers of what spreads in GRAND that are kept: half a gigabyte
 BASIS = 8  # matrices of which those of all kinds of edges are made up, at most
 
 
@@ -205,6 +207,47 @@ class CompGCN(nn.Module):
             heard = told.float() * ends.kind_means.unsqueeze(1)
             found = found + way(heard.new_zeros(nodes.shape).index_add(0, ends.index[1], heard))
         return found
+
+
+class Blurred(nn.Module):
+    """GRAND's random propagation and the matrix behind it. silent: share of nodes that say nothing while training.
+
+    The paper drops elements of what was spread, which is as wide as the features. Here the product comes first, which
+    is narrow, and dropout of share p adds the noise that its sum tends to (fast dropout; Wang & Manning, ICML 2013):
+
+        y = blur(m * x W) + b + e * sqrt(p / (1 - p) * blur(x)^2 W^2),   e ~ N(0, 1)
+
+    Squares of more than `MOST` numbers are not kept: the entries of x are dropped then, before they spread.
+    """
+
+    def __init__(self, inputs: int, outputs: int, hops: int, silent: float = 0.0, dropout: float = 0.0):
+        super().__init__()
+        self.project = Project(inputs, outputs, bias=False)
+        self.bias = nn.Parameter(torch.zeros(outputs))
+        self.hops, self.silent, self.share, self.dropout = hops, silent, dropout, SparseDropout(dropout)
+
+    def forward(self, x: Tensor | Sparse, edges: Edges, first: Tensor) -> Tensor:
+        noisy = self.training and self.share > 0
+        large = len(x) * len(self.project.weight) > MOST
+        told = self.project(self.dropout(x) if noisy and large else x)
+        if self.training and self.silent:
+            told = told * (torch.rand(len(told), 1, device=told.device) >= self.silent) / (1 - self.silent)
+        found = blurred(told, edges, self.hops) + self.bias
+        if not noisy or large:
+            return found
+        variance = self.share / (1 - self.share) * (_squares(x, edges, self.hops) @ self.project.weight.square())
+        return found + (variance.float() + 1e-12).sqrt() * torch.randn_like(found)
+
+
+def _squares(x: Tensor | Sparse, edges: Edges, hops: int) -> Tensor:
+    """What spreads of x, squared (N, F); of the same nodes and edges found once."""
+    kept = edges.__dict__.setdefault("blurred", {})
+    if kept.get("of") is not x or kept["hops"] != hops:
+        with torch.no_grad():
+            whole = x.dense() if isinstance(x, Sparse) else x
+            kept.update(of=x, hops=hops, squares=blurred(whole, edges, hops).square())
+    found: Tensor = kept["squares"]
+    return found
 
 
 class MessagePassing(nn.Module):
