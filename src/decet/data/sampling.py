@@ -51,8 +51,8 @@ def around(edges: Edges, nodes: Tensor, hops: int, seed: int, hears: str = "in")
     if _compiled(edges):
         from decet.data import sampling_kernels as kernels
 
-        known, found = kernels.reached(*_arrays(ways), front.numpy(), edges.count, hops, seed)
-        return _placed(edges, torch.from_numpy(known), torch.from_numpy(found))
+        met = kernels.reached(*_arrays(ways), front.numpy(), edges.count, hops, seed)
+        return Part(*map(torch.from_numpy, kernels.placed(*edges.index.numpy(), *met, edges.count)))
     known, found = front, [front.new_empty(0)]
     for hop in range(hops):
         places = [_chosen(way.offsets, front, seed, 2 * hop + number) for number, way in enumerate(ways)]
@@ -71,15 +71,15 @@ def strolled(edges: Edges, roots: Tensor, hops: int, seed: int, hears: str = "in
     if _compiled(edges):
         from decet.data import sampling_kernels as kernels
 
-        held, found = kernels.strolled(*_arrays(ways), roots.numpy(), edges.count, hops, seed)
-        return _placed(edges, torch.from_numpy(held), torch.from_numpy(found))
-    at, met = roots, [roots]
+        met = kernels.strolled(*_arrays(ways), roots.numpy(), edges.count, hops, seed)
+        return Part(*map(torch.from_numpy, kernels.placed(*edges.index.numpy(), *met, edges.count)))
+    at, seen = roots, [roots]
     walk = torch.arange(len(roots), device=roots.device) * APART
     for hop in range(hops):
         drawn, turned = draws(seed, walk + 2 * hop), draws(seed, walk + 2 * hop + 1) % len(ways) == 1
         at = torch.where(turned, _step(ways[-1], at, drawn), _step(ways[0], at, drawn))
-        met.append(at)
-    held = torch.cat(met).unique()
+        seen.append(at)
+    held = torch.cat(seen).unique()
     inside = torch.zeros(edges.count, dtype=torch.bool, device=held.device)
     inside[held] = True
     places = _all_of(edges.arriving.offsets, held)

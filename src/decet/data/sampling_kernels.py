@@ -10,6 +10,7 @@ from decet.data.sampling import APART, NEIGHBOURS
 from decet.data.walk_kernels import bits, compiled
 
 HALF = np.uint64(32)
+DENSE = 16  # of so many numbers one is there, from which marks are quicker than sorting
 
 
 @compiled
@@ -25,6 +26,34 @@ def _grown(held: Any, need: int) -> Any:
     longer = np.empty(max(need, 2 * len(held)), held.dtype)
     longer[: len(held)] = held
     return longer
+
+
+@compiled
+def _rising(found: Any, count: int) -> Any:
+    """The different numbers among these below count, rising: by sorting where they are few, else by marks."""
+    if len(found) * DENSE < count:
+        order = np.sort(found)
+        kept = np.ones(len(order), np.bool_)
+        kept[1:] = order[1:] != order[:-1]
+        return order[kept]
+    marks = np.zeros(count, np.bool_)
+    for number in found:
+        marks[number] = True
+    return np.flatnonzero(marks)
+
+
+@compiled
+def placed(begins: Any, ends: Any, nodes: Any, edges: Any, count: int) -> Any:
+    """Nodes and edges rising, each once, and the ends of edges as places among the nodes."""
+    held, edge = _rising(nodes, count), _rising(edges, len(begins))
+    place = np.empty(count, np.int64)
+    for i in range(len(held)):
+        place[held[i]] = i
+    found = np.empty((2, len(edge)), np.int64)
+    for i in range(len(edge)):
+        found[0, i] = place[begins[edge[i]]]
+        found[1, i] = place[ends[edge[i]]]
+    return held, edge, found
 
 
 @compiled
@@ -60,7 +89,7 @@ def reached(
                         nodes[end] = other
                         end += 1
         begin = last
-    return nodes[:end].copy(), edges[:met].copy()
+    return nodes[:end], edges[:met]
 
 
 @compiled
@@ -94,4 +123,4 @@ def strolled(
                 edges = _grown(edges, met + 1)
                 edges[met] = edge[place]
                 met += 1
-    return nodes[:end].copy(), edges[:met].copy()
+    return nodes[:end], edges[:met]
