@@ -96,7 +96,7 @@ def test_no_times(text: str) -> None:
 
 THERE = (
     "table-classifier, table-regressor, image-classifier, text-classifier, text-generator, word-embedder, "
-    "node-classifier, link-predictor and 2 more"
+    "node-classifier, link-predictor and 3 more"
 )
 START = "table-classifier iris"
 
@@ -117,7 +117,7 @@ START = "table-classifier iris"
             "decet fit table-classifier needs DATA: a path, - for standard input, or a public set.",
         ),
         (f"{START} more", "decet fit does not know what to do with 'more'."),
-        (f"{START} --family DN", "there is no family 'DN'. Did you mean 'DNN'?"),
+        (f"{START} --family DNNN", "there is no family 'DNNN'. Did you mean 'DNN'?"),
         (f"{START} --family LSTM", "table-classifier cannot use LSTM. It takes DNN (default), ResNet."),
         (
             f"{START} --family Transformer",

@@ -20,6 +20,8 @@ os.environ.setdefault("GOMP_SPINCOUNT", "10000")
 _HOMES = {
     "CNN": "decet.families.cnn",
     "DNN": "decet.families.dnn",
+    "DQN": "decet.families.dqn",
+    "Environments": "decet.data.environments",
     "GNN": "decet.families.gnn",
     "Graph": "decet.data.graphs",
     "Graphs": "decet.data.graph_codec",
@@ -41,6 +43,7 @@ _HOMES = {
     "LinkPredictor": "decet.estimators.catalog",
     "NodeEmbedder": "decet.estimators.catalog",
     "CommunityDetector": "decet.estimators.catalog",
+    "Agent": "decet.estimators.catalog",
     "Tables": "decet.data.tables",
     "Texts": "decet.data.texts",
     "Recipe": "decet.training.recipe",
@@ -60,6 +63,7 @@ _HOMES = {
 }
 
 if TYPE_CHECKING:
+    from decet.data.environments import Environments
     from decet.data.graph_codec import Graphs
     from decet.data.graph_files import read_graph
     from decet.data.graphs import Graph
@@ -68,6 +72,7 @@ if TYPE_CHECKING:
     from decet.data.texts import Texts
     from decet.errors import BadInput, NotFitted, Unsupported
     from decet.estimators.catalog import (
+        Agent,
         CommunityDetector,
         ImageClassifier,
         LinkPredictor,
@@ -83,6 +88,7 @@ if TYPE_CHECKING:
     from decet.estimators.saved import load, verify
     from decet.families.cnn import CNN
     from decet.families.dnn import DNN
+    from decet.families.dqn import DQN
     from decet.families.gnn import GNN
     from decet.families.lstm import LSTM
     from decet.families.resnet import ResNet
@@ -101,11 +107,14 @@ if TYPE_CHECKING:
 __all__ = [
     "CNN",
     "DNN",
+    "DQN",
     "GNN",
     "LSTM",
+    "Agent",
     "BadInput",
     "CommunityDetector",
     "DataWarning",
+    "Environments",
     "Graph",
     "Graphs",
     "ImageClassifier",

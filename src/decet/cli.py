@@ -25,7 +25,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from decet import __version__, comparing, flags, generating, listing, touring, writers
+from decet import __version__, acting, comparing, flags, generating, listing, touring, writers
 from decet.errors import BadInput, DecetError, check_choice, listed, suggest
 from decet.listing import aligned, cut
 
@@ -90,6 +90,10 @@ def _fit(arguments: list[str]) -> int:
         return 0
     if wanted.out is not None and _is_finished(wanted.out, wanted.resume, wanted.overwrite):
         return 0
+    if wanted.report and hasattr(wanted.estimator, "play"):
+        raise BadInput(
+            "agents have no report yet. Leave --report out; decet play MODEL --video FILE shows what one does."
+        )
     model = _trained(wanted)
     _tell_fit(model, wanted)
     if wanted.report and wanted.out is not None:
@@ -272,7 +276,7 @@ def _tell_unread(unread: list[str], count: int) -> int:
 
 
 def _evaluate(arguments: list[str]) -> int:
-    parser = _arguments("evaluate", "MODEL DATA")
+    parser = _arguments("evaluate", "MODEL [DATA]")
     parser.add_argument("--split", metavar="PART", help="train or test: an official part of a public set (test)")
     parser.add_argument("--target", metavar="COL", help="the column(s) with the answers, where not as in training")
     parser.add_argument("--adapt", type=float, metavar="R", help="of what writes: learn on from the text, at this rate")
@@ -287,6 +291,12 @@ def _evaluate(arguments: list[str]) -> int:
     how = {name: value for name in ("adapt", "cache") if (value := getattr(said, name)) is not None}
     if how and not hasattr(model, "generate"):
         raise BadInput(f"--{next(iter(how))} is for what writes, and {said.MODEL} holds a {flags.kebab(type(model))}.")
+    if hasattr(model, "play"):
+        metrics = model.evaluate(said.DATA)
+        print(json.dumps(metrics) if said.json else _metrics_table(metrics))
+        return 0
+    if said.DATA is None:
+        raise BadInput("evaluate needs DATA: rows whose answers are known. See decet evaluate --help.")
     data, part = _part(said.DATA, said.split, default=None if model.sets_aside else "test")
     if model.provenance_["data"] == said.DATA and part != "test" and not model.sets_aside:
         _say(f"warning: the model was trained on {said.DATA}, so these figures are better than on new rows.")
@@ -441,8 +451,9 @@ VERBS: dict[str, tuple[Callable[[list[str]], int], str, str]] = {
     "fit": (_fit, "ESTIMATOR DATA", "train a model, measure it, save it"),
     "compare": (comparing.compare, "ESTIMATOR DATA", "which family is best, how surely, and is a network needed?"),
     "predict": (_predict, "MODEL [DATA]", "answer rows: one JSON line each, or a CSV or Parquet file"),
-    "evaluate": (_evaluate, "MODEL DATA", "every metric on rows whose answers are known"),
+    "evaluate": (_evaluate, "MODEL [DATA]", "every metric on rows whose answers are known"),
     "generate": (generating.generate, "MODEL", generating.ABOUT),
+    "play": (acting.play, "MODEL [DATA]", acting.ABOUT),
     "similar": (_similar, "MODEL WORD ...", "the nearest words to a word, or nodes to a node, by their vectors; a map"),
     "verify": (_verify, "MODEL", "check the files of a model and replay its golden rows"),
     "show": (_show, "MODEL", "layers, parameters, settings, figures, columns, provenance"),

@@ -112,12 +112,11 @@ class Features:
         return self.maps
 
 
-class Body(nn.Module):
+class Body(nn.Module):  # `condition` (B, D) carries time, label or caption; a picture as condition is more channels
     width: int  # D of a position
     summary_width: int  # D of pooled()
 
     def forward(self, inputs: tuple[Any, ...], *, condition: Tensor | None = None) -> Features:
-        """`condition` (B, D) carries time, label or caption; a picture as condition is further channels."""
         raise Unsupported(f"{type(self).__name__} has no forward pass.")
 
 
@@ -142,8 +141,7 @@ class Decoder(nn.Module):
     def start(self, memory: Features | None, rows: int) -> State:
         raise Unsupported(f"{type(self).__name__} cannot generate.")
 
-    def forward(self, tokens: Tensor, state: State) -> tuple[Features, State]:
-        """tokens (B, T) -> features (B, T, D) and the state after them: a whole sequence or one step."""
+    def forward(self, tokens: Tensor, state: State) -> tuple[Features, State]:  # a whole sequence (B, T), or one step
         raise Unsupported(f"{type(self).__name__} cannot generate.")
 
 
@@ -186,8 +184,7 @@ class Learner(_Carrier, nn.Module):  # what the loop trains: write `loss`, or `w
     def forward(self, batch: Batch, phase: str) -> Loss:  # so that data parallel, hooks and compile wrap all of it
         return self.loss(batch, phase)
 
-    def work(self, batch: Batch, clock: Clock) -> Mapping[str, float]:
-        """A whole step at `clock.rate`, at most 0.5 s; gives the shown parts, "loss" among them."""
+    def work(self, batch: Batch, clock: Clock) -> Mapping[str, float]:  # a step at `clock.rate`, at most 0.5 s: parts
         raise Unsupported(f"{type(self).__name__} does not step by itself.")
 
     def predict(self, inputs: tuple[Any, ...]) -> Tensor:  # the answer (probabilities, scaled numbers), no gradients
@@ -204,12 +201,15 @@ class Learner(_Carrier, nn.Module):  # what the loop trains: write `loss`, or `w
 
 class Source(_Carrier):  # its order is a function of the clock; what it carries is replay memory, environments
     steps: int  # batches an epoch
+    urgent = False  # whether a checkpoint must be written now, lest what it points to be overwritten
 
     def next(self, clock: Clock) -> Batch:
         raise Unsupported(f"{type(self).__name__} yields nothing.")
 
     def example(self) -> Batch:  # a batch of typical shapes, without drawing or acting
         raise Unsupported(f"{type(self).__name__} has no example.")
+
+    def written(self) -> None: ...  # the last `state` is in a checkpoint on the disk
 
 
 @dataclass

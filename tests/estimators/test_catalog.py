@@ -10,7 +10,7 @@ import pytest
 import torch
 
 import decet
-from decet import ImageClassifier, Prose, ResNet, TextGenerator, WordEmbedder
+from decet import Agent, Environments, ImageClassifier, Prose, ResNet, TextGenerator, WordEmbedder
 from decet.contracts import GraphSpec, ImageSpec, LabelSpec, NumberSpec, TableSpec, TokenSpec
 from decet.data.graph_codec import Graphs
 from decet.data.images import Images
@@ -124,6 +124,8 @@ def test_every_cell_advises_whole_settings_for_data_of_any_shape(estimator, cell
             if issubclass(estimator, LearnsGraph):
                 body = family.table(spec.vocabulary) if isinstance(spec, TokenSpec) else family.encoder(spec)
                 learner = estimator.question().learner(body, False)
+            elif estimator is Agent:
+                learner = family.learner(spec, LabelSpec((3,)))
             elif estimator is TextGenerator:
                 learner = estimator.question().learner(family.decoder(spec))
             else:
@@ -133,7 +135,8 @@ def test_every_cell_advises_whole_settings_for_data_of_any_shape(estimator, cell
 
 @pytest.mark.parametrize(("estimator", "cell"), CELLS, ids=lambda x: getattr(x, "__name__", ""))
 def test_a_cells_batch_leaves_several_steps_an_epoch(estimator, cell):
-    whole = estimator is WordEmbedder or estimator.kind is Graphs  # whose steps are of so many words, or of all nodes
+    # steps of these are of so many words, of all nodes, or of what was met
+    whole = estimator is WordEmbedder or estimator.kind in (Graphs, Environments)
     for rows in ROWS[2:] if not whole else ():
         assert rows / cell.advise(specs_of(estimator, cell.family)[0], rows, None)[1].batch >= 1.5
 

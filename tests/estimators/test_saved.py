@@ -387,7 +387,7 @@ def _set(*path, value):
             _set("estimator", value="os.system"),
             "model.json names the estimator 'os.system'. "
             "Choose from: TableClassifier, TableRegressor, ImageClassifier, TextClassifier, "
-            "TextGenerator, WordEmbedder, NodeClassifier, LinkPredictor and 2 more.",
+            "TextGenerator, WordEmbedder, NodeClassifier, LinkPredictor and 3 more.",
         ),
         (
             _set("used", "family", "name", value="CNN"),
@@ -402,7 +402,7 @@ def _set(*path, value):
             _set("codec", "name", value="Pickle"),
             "model.json names 'Pickle', which is not in decet's list. "
             "Choose from: TableCodec, SparseCodec, ImageCodec, TextCodec, BagCodec, Lexicon, ProseCodec, GraphCodec "
-            "and 1 more.",
+            "and 2 more.",
         ),
         (
             _set("used", "family", "widht", value=3),

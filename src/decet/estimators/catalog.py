@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 
 from decet.data.images import Images
 from decet.data.texts import Texts
+from decet.estimators.agents import Acts
 from decet.estimators.answering import Classifies, Regresses
 from decet.estimators.base import Cell, Estimator
 from decet.estimators.cells import (
@@ -22,6 +23,7 @@ from decet.estimators.cells import (
     dnn_on_pictures,
     dnn_on_tables,
     dnn_on_texts,
+    dqn_on_environments,
     gnn_on_communities,
     gnn_on_groups,
     gnn_on_links,
@@ -47,6 +49,7 @@ from decet.estimators.reading import PictureReader, TextReader
 from decet.estimators.writing import Writes
 from decet.families.cnn import CNN
 from decet.families.dnn import DNN
+from decet.families.dqn import DQN
 from decet.families.gnn import GNN
 from decet.families.lstm import LSTM
 from decet.families.resnet import ResNet
@@ -402,6 +405,38 @@ class CommunityDetector(DetectsCommunities):
         self.device = device
 
 
+class Agent(Acts):
+    """What to do in an environment, so that most is given in the end? Learned by playing.
+
+    family: the method's settings (DQN by default), its network among them.
+    steps, discount, trials: see `decet.tasks.act.Act`.
+    recipe: how to learn. inputs: how the environment is met. seed: of every random draw. device: "auto", "cpu", "cuda".
+    """
+
+    row: ClassVar[tuple[Cell, ...]] = (Cell(DQN, dqn_on_environments),)
+
+    def __init__(
+        self,
+        family: DQN | None = None,
+        *,
+        steps: int | None = None,
+        discount: float | None = None,
+        trials: int | None = None,
+        recipe: Recipe | None = None,
+        inputs: Any = None,
+        seed: int = 0,
+        device: str = "auto",
+    ):
+        self.family = family
+        self.steps = steps
+        self.discount = discount
+        self.trials = trials
+        self.recipe = recipe
+        self.inputs = inputs
+        self.seed = seed
+        self.device = device
+
+
 ESTIMATORS: tuple[type[Estimator], ...] = (
     TableClassifier,
     TableRegressor,
@@ -413,8 +448,9 @@ ESTIMATORS: tuple[type[Estimator], ...] = (
     LinkPredictor,
     NodeEmbedder,
     CommunityDetector,
+    Agent,
 )
-FAMILIES: tuple[type, ...] = (DNN, CNN, ResNet, LSTM, Word2Vec, Transformer, GNN)
+FAMILIES: tuple[type, ...] = (DNN, CNN, ResNet, LSTM, Word2Vec, Transformer, GNN, DQN)
 
 PLAN: dict[str, tuple[str, str, str]] = {  # estimator -> data, answer, families (default first)
     "TableClassifier": ("Table", "label", "DNN, ResNet, Transformer"),

@@ -14,12 +14,14 @@ from decet.estimators.base import Advice
 from decet.estimators.embedding import usual
 from decet.families.cnn import CNN
 from decet.families.dnn import DNN
+from decet.families.dqn import DQN
 from decet.families.gnn import GNN
 from decet.families.lstm import LSTM
 from decet.families.resnet import ResNet
 from decet.families.transformer import Transformer
 from decet.families.word2vec import Word2Vec
 from decet.settings import joined
+from decet.tasks.act import Act
 from decet.tasks.classify import Classify
 from decet.tasks.classify_nodes import ClassifyNodes
 from decet.tasks.classify_pictures import ClassifyPictures
@@ -334,3 +336,24 @@ def gnn_on_groups(spec: GraphSpec, rows: int, budget: float | None) -> Advice:
     """Vectors of Deep Graph Infomax, whose groups k-means finds."""
     family, recipe, _ = gnn_on_vectors(replace(spec, identity=False), rows, budget)
     return Advice(family, recipe, DetectCommunities(objective="infomax"))
+
+
+TINY = 16  # rows of a picture that needs no pooling
+_OF_PLAY = Recipe(  # the averaged network plays, the one that did best in trials is kept
+    batch=128, lr=1e-3, weight_decay=0.0, clip=10.0, schedule="constant", warmup=0.0, average=0.995, patience=1_000_000,
+    precision="fp32",
+)  # fmt: skip
+
+
+def dqn_on_environments(spec: TableSpec | ImageSpec, rows: int, budget: float | None) -> Advice:
+    """Vectors by two wide layers; pictures by convolutions that keep where things are, without batch norm, whose means
+    would follow what is played (small ones as 1903.03176 has it)."""
+    asked = Act(steps=50_000, discount=0.99, trials=20)
+    if isinstance(spec, ImageSpec):
+        small = spec.height <= TINY
+        layers = (16, "flat", "dense128") if small else (32, "pool", 64, "pool", 64, "flat", "dense512")
+        sees = CNN(layers=layers, norm="none", dropout=0.0)
+        family = DQN(network=sees, ratio=0.25, warmup=5_000, follow=1_000)
+        return Advice(family, replace(_OF_PLAY, batch=32), replace(asked, steps=500_000))
+    network = DNN(width=128, depth=2, dropout=0.0, embedding="none")
+    return Advice(DQN(network=network, ratio=0.125, follow=100), _OF_PLAY, asked)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import platform
 import warnings
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from torch import Tensor
 
 from decet import __version__, artifact
 from decet.data.bags import BagCodec
+from decet.data.environments import EnvironmentCodec
 from decet.data.graph_codec import GraphCodec
 from decet.data.images import ImageCodec
 from decet.data.known import KnownNodes
@@ -54,6 +55,7 @@ CODECS: dict[str, type] = {
     "ProseCodec": ProseCodec,
     "GraphCodec": GraphCodec,
     "WalkCodec": WalkCodec,
+    "EnvironmentCodec": EnvironmentCodec,
 }
 ANSWERS: dict[str, type] = {"LabelCodec": LabelCodec, "NumberCodec": NumberCodec}
 
@@ -300,7 +302,9 @@ def _settings(value: Any) -> dict[str, Any] | None:
     if value is None:
         return None
     check_held(value)
-    return {"name": _name(value), **{k: v for k, v in asdict(value).items() if v is not None}}
+    said = {one.name: getattr(value, one.name) for one in fields(value)}
+    inner = {name: _settings(part) if is_dataclass(part) else part for name, part in said.items()}
+    return {"name": _name(value), **{name: part for name, part in inner.items() if part is not None}}
 
 
 def _keyed(value: Any) -> Any:
@@ -322,7 +326,15 @@ def _unsettled(value: Mapping[str, Any] | None, kind: type[Estimator]) -> Any:
     for key in said:
         if key not in names:
             raise BadInput(f"model.json gives {name} a field {key!r}.{suggest(key, names)}")
-    return chosen(**{key: tuple(v) if isinstance(v, list) else v for key, v in said.items()})
+    return chosen(**{key: _value(v) for key, v in said.items()})
+
+
+def _value(value: Any) -> Any:
+    """A setting from JSON; one that is settings of its own, of a method's network."""
+    if isinstance(value, Mapping) and "name" in value:
+        said = {key: _value(part) for key, part in value.items() if key != "name"}
+        return _one_of({family.__name__: family for family in catalog.FAMILIES}, value["name"])(**said)
+    return tuple(value) if isinstance(value, list) else value
 
 
 def _restored(known: Mapping[str, type], state: Mapping[str, Any], arrays: dict[str, Any]) -> Any:

@@ -81,13 +81,17 @@ class Chart:
     height: int = HEIGHT
 
 
-def curves(history: Sequence[Mapping[str, Any]]) -> list[Chart]:
-    """Training loss and the held-out metric by epoch, a line a stage; those of cross-fitting's folds are faint."""
+def curves(
+    history: Sequence[Mapping[str, Any]], metric: str | None = None, on: str = "on rows not trained on"
+) -> list[Chart]:
+    """Training loss and the held-out metric by epoch, a line a stage; those of cross-fitting's folds are faint.
+
+    metric: which (None: the first there is); on: of what it is."""
     names = [name for record in history for name in record if name not in NOT_METRICS]
-    metric = names[0] if names else None
+    metric = metric or (names[0] if names else None)
     found = [_chart(history, "loss", "training loss")]
     if metric is not None:
-        found.append(_chart(history, metric, f"{metric} on rows not trained on"))
+        found.append(_chart(history, metric, f"{metric} {on}"))
     return [chart for chart in found if chart is not None]
 
 

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from decet.errors import BadInput, check_range, suggest
 from decet.estimators.asking import bulk_of
 from decet.estimators.catalog import (
+    Agent,
     ImageClassifier,
     NodeClassifier,
     TableRegressor,
@@ -31,6 +32,7 @@ from decet.estimators.catalog import (
 from decet.estimators.reading import DataWarning
 from decet.families.cnn import CNN
 from decet.families.dnn import DNN
+from decet.families.dqn import DQN
 from decet.families.gnn import GNN
 from decet.families.lstm import LSTM
 from decet.families.resnet import ResNet
@@ -48,6 +50,7 @@ from decet.training.recipe import Recipe
 
 Array = NDArray[Any]
 TOLD = (0, 33)  # members of the club whose side is known
+PLAYED = 8_000  # steps of the cart
 TEST = 4  # one row of so many is held out
 WRITING = Recipe(epochs=8)  # of the writer: no budget, so that a busy machine writes as well
 PAGE = "tour.html"
@@ -222,6 +225,19 @@ def _gnn(seed: int, show: Show) -> Stop:
     )
 
 
+def _dqn(seed: int, show: Show) -> Stop:
+    model = Agent(DQN(), steps=PLAYED, seed=seed).fit("CartPole-v1", show=show)
+    figures = model.evaluate()
+    return Stop(
+        "DQN",
+        f"Agent(DQN(), steps={PLAYED}).fit('CartPole-v1')",
+        f"Can a cart keep a pole upright? Nobody says how: {PLAYED:,} steps are played. 500 are the most of an episode.",
+        f"{figures['return'] or 0:.0f} steps upright, the mean of 100 episodes; {figures['least'] or 0:.0f} in the worst",
+        {},
+        curves(model.history_, "return", "of episodes played greedily"),
+    )
+
+
 STOPS: dict[str, Callable[[int, Show], Stop]] = {
     "DNN": _dnn,
     "CNN": _cnn,
@@ -230,6 +246,7 @@ STOPS: dict[str, Callable[[int, Show], Stop]] = {
     "Word2Vec": _word2vec,
     "Transformer": _transformer,
     "GNN": _gnn,
+    "DQN": _dqn,
 }
 
 

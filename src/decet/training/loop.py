@@ -422,7 +422,7 @@ class _Run:
             state = copy_tree(state)
         self.snapshot = state | {"best": self.best}  # the best weights never change in place
         now = time.monotonic()
-        if self.path is None or now - self.written < WRITE_SECONDS:
+        if self.path is None or (now - self.written < WRITE_SECONDS and not self.stage.source.urgent):
             return
         tree = {
             "identity": self.identity,
@@ -435,6 +435,7 @@ class _Run:
         }
         write_tree(self.path, tree)
         self.written = time.monotonic()
+        self.stage.source.written()
 
     def state(self) -> dict[str, Any]:
         return {

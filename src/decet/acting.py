@@ -1,0 +1,36 @@
+"""The verb `play`: an agent plays episodes, and may be filmed.
+
+decet play p --episodes 3 --video p.gif
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Any
+
+from decet import flags
+from decet.errors import BadInput
+
+ABOUT = "let an agent play episodes, and film them"
+
+
+def play(arguments: list[str]) -> int:
+    """`decet play MODEL`; the exit code."""
+    parser = flags.Arguments("play", ABOUT, "MODEL [DATA]")
+    parser.add_argument("--episodes", type=int, default=1, metavar="N", help="how many (1)")
+    parser.add_argument("--video", metavar="FILE", help="write a film of them, a .gif")
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="of how episodes begin (0)")
+    parser.add_argument("--json", action="store_true", help="print one JSON object an episode")
+    said = parser.read(arguments)
+    from decet.estimators.saved import load
+
+    model: Any = load(said.MODEL)
+    if not hasattr(model, "play"):
+        raise BadInput(f"{said.MODEL} holds a {flags.kebab(type(model))}, which plays nothing.")
+    returns = model.play(said.DATA, said.episodes, said.video, said.seed)
+    for number, value in enumerate(returns, 1):
+        print(json.dumps({"episode": number, "return": value}) if said.json else f"episode {number}: {value:g}")
+    if said.video is not None:
+        print(f"the film is {said.video}", file=sys.stderr)
+    return 0

@@ -1,0 +1,130 @@
+"""Replay memory: what was seen, done and given, each once, and batches of transitions out of it (Lin, 1992).
+
+Rows are steps of all copies (T, E), in a ring. What a step led to is what the next row shows; of an episode's last step
+that is a row of its own, whose flag is `BEGUN` and whose action did nothing. So a frame is kept once, whatever the
+number of frames that a network sees, and so is what is seen when time is up: the value goes on from there.
+
+The ring is longer than what is drawn from it, by what is written between two checkpoints: a checkpoint holds where it
+stood, not what it holds. With a folder the ring lies in files there, which outlive a killed process.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from decet.data.actors import BEGUN, ON, TERMINATED
+from decet.errors import BadInput
+
+Array = NDArray[Any]
+SPARE = 0.04  # share of the ring beyond what is drawn from it
+
+
+@dataclass
+class Transitions:
+    """A batch. shown, then (B, frames, ...): before, and n steps later; chosen (B, J); reward (B,): of these steps,
+    discounted; discount (B,): of what comes after them, 0 where the episode ended; rows (B,): places in the ring."""
+
+    shown: Array
+    chosen: Array
+    reward: Array
+    discount: Array
+    then: Array
+    rows: Array
+
+
+class Replay:
+    """The ring. steps: of the environment, all copies together, that are drawn from; spare: rows beyond these.
+
+    shape, kind: of an observation; columns: choices an action has; frames: that a network sees at once.
+    """
+
+    def __init__(
+        self, steps: int, copies: int, shape: Sequence[int], kind: Any, columns: int, frames: int = 1, spare: int = 0,
+        folder: Path | None = None,
+    ) -> None:  # fmt: skip
+        self.window, self.copies, self.frames = max(2, steps // copies), copies, frames
+        self.length = self.window + max(spare, int(SPARE * self.window)) + frames
+        self.cursor = 0  # rows ever written
+        sizes = {
+            "shown": ((self.length, copies, *shape), np.dtype(kind)),
+            "chosen": ((self.length, copies, columns), np.dtype(np.int16)),
+            "rewards": ((self.length, copies), np.dtype(np.float32)),
+            "flags": ((self.length, copies), np.dtype(np.uint8)),
+        }
+        held = {name: _room(name, shape, kind, folder) for name, (shape, kind) in sizes.items()}
+        self.shown, self.chosen, self.rewards, self.flags = held.values()
+
+    @property
+    def first(self) -> int:
+        """The oldest row that is drawn from."""
+        return max(0, self.cursor - self.window)
+
+    def add(self, shown: Array, chosen: Array, rewards: Array, flags: Array) -> None:
+        """A row: what each copy showed, what it did then, what it was given, and how that step went."""
+        place = self.cursor % self.length
+        self.shown[place], self.chosen[place], self.rewards[place], self.flags[place] = shown, chosen, rewards, flags
+        self.cursor += 1
+
+    def draw(self, count: int, steps: int, discount: float, rng: np.random.Generator) -> Transitions:
+        """So many transitions of so many steps, each step that was played as likely as any other."""
+        low, high = self.first + min(self.frames - 1, self.cursor // 2), self.cursor - steps
+        if high <= low:
+            raise BadInput(f"replay memory holds {self.cursor} rows, too few to draw {steps} steps from.")
+        found = np.empty(0, np.int64)
+        while len(found) < count:
+            rows = rng.integers(low * self.copies, high * self.copies, count + count // 8 + 8)
+            played = self.flags[rows // self.copies % self.length, rows % self.copies] != BEGUN
+            found = np.concatenate([found, rows[played]])
+        return self.at(found[:count], steps, discount)
+
+    def at(self, rows: Array, steps: int, discount: float) -> Transitions:
+        """The transitions of n steps that begin at these places (row * copies + copy)."""
+        time, copy = np.divmod(rows, self.copies)
+        reward, scale, on = np.zeros(len(rows)), np.ones(len(rows)), np.ones(len(rows), dtype=bool)
+        then = time.copy()
+        for _ in range(steps):
+            place = then % self.length
+            reward += np.where(on, scale * self.rewards[place, copy], 0.0)
+            flags = self.flags[place, copy]
+            scale = np.where(on, scale * discount, scale)
+            scale[on & (flags == TERMINATED)] = 0.0
+            then += on
+            on &= flags == ON
+        chosen = self.chosen[time % self.length, copy].astype(np.int64)
+        told = reward.astype(np.float32), scale.astype(np.float32)
+        return Transitions(self.frames_of(time, copy), chosen, *told, self.frames_of(then, copy), rows)
+
+    def frames_of(self, time: Array, copy: Array) -> Array:
+        """What each network sees at these rows (B, frames, ...), oldest first; an episode's first frame is repeated."""
+        if self.frames == 1:
+            return self.shown[time % self.length, copy][:, None]
+        times = [time]
+        for _ in range(self.frames - 1):
+            last = times[-1]
+            begun = (last == 0) | (self.flags[(last - 1) % self.length, copy] == BEGUN)
+            times.append(np.where(begun, last, last - 1))
+        return np.stack([self.shown[at % self.length, copy] for at in times[::-1]], 1)
+
+    def state(self) -> dict[str, Any]:
+        """Where it stands; what it holds stays where it is."""
+        return {"cursor": self.cursor}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Stand where this state was taken, as long as less than `spare` rows were added since."""
+        self.cursor = int(state["cursor"])
+
+
+def _room(name: str, shape: tuple[int, ...], kind: np.dtype[Any], folder: Path | None) -> Array:
+    """Zeros, in memory or in a file; what is there from before is kept."""
+    if folder is None:
+        return np.zeros(shape, kind)
+    folder.mkdir(parents=True, exist_ok=True)
+    path, size = folder / f"{name}.ring", int(np.prod(shape)) * kind.itemsize
+    there = path.exists() and path.stat().st_size == size
+    return np.memmap(path, kind, "r+" if there else "w+", shape=shape)

@@ -1,0 +1,310 @@
+"""Estimators that act in an environment: what a fit plays and learns, and what can be asked of an agent."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import torch
+
+from decet.contracts import Stage
+from decet.data.actors import Actors, actors_of, met
+from decet.data.environments import Environment, EnvironmentCodec, Environments, opened
+from decet.data.pictures import free_memory
+from decet.data.playing import Pace, Playing, greedy, played
+from decet.data.replay import SPARE, Replay
+from decet.errors import BadInput, Unsupported, check_range
+from decet.estimators.base import Array, Estimator
+from decet.estimators.calls import Call, loaded, ready
+from decet.estimators.film import filmed
+from decet.estimators.reading import DataWarning
+from decet.settings import joined
+from decet.tasks.act import Act
+from decet.training.loop import SAVE_STEPS, train
+from decet.training.progress import Show
+from decet.training.recipe import FALLBACK
+
+MET = 2_000  # steps at random, by which vectors are scaled
+PARTS = 20  # of a run, after each of which the agent is tried
+PART = 5_000  # steps of a part, at most
+JUDGED = 100  # episodes
+ENDLESS = 1_000_000_000  # steps, where a budget says how long
+TRIED, ASKED = 0x51ED, 0x2545F  # streams of seeds, apart from those that train
+
+
+class Acts(Estimator):
+    """Estimators that answer with actions."""
+
+    kind = Environments
+    question = Act
+    scored = "return"
+    card = ("reinforcement-learning", "steps", "act(observation)")
+    sets_aside = True
+
+    def fit(  # type: ignore[override]
+        self,
+        X: Any,
+        y: Any = None,
+        *,
+        steps: int | None = None,
+        start: str | Path | None = None,
+        budget: float | None = None,
+        out: str | Path | None = None,
+        resume: bool = False,
+        overwrite: bool = False,
+        on_epoch: Callable[[dict[str, Any]], Any] | None = None,
+        show: Show | None = None,
+    ) -> Self:
+        """Play an environment X and learn from it.
+
+        X: the id of an environment of Gymnasium, an environment, or a function that makes one. y: None.
+        steps: of the environment that may be played; None: as the setting of that name, or the cell says.
+        start: a saved agent to go on from: weights whose shapes agree are taken.
+        budget, out, resume, overwrite, on_epoch, show: as in every estimator's `fit`.
+
+        Raises BadInput, before any training, for an environment or settings that cannot work, and where an environment
+        breaks a rule or fails while it is played. Ctrl-C keeps the best so far.
+        """
+        check_range("steps", steps, 1, 1_000_000_000_000, whole=True)
+        if y is not None:
+            raise BadInput("an environment has no answers. Leave y (--target) out.")
+        call = Call.begun(
+            start=start, budget=budget, out=out, resume=resume, overwrite=overwrite, on_epoch=on_epoch, show=show
+        )
+        cell = self._cell()
+        with ready(self, call):
+            _Learning(self, cell, call, opened(X, self._inputs().limit), steps).run()
+        return self
+
+    def act(self, observation: Any) -> Any:
+        """The best action for one observation, as the environment takes it; of an agent that sees several frames the
+        newest (frames, ...), oldest first."""
+        self._check_fitted()
+        shown = np.asarray(observation)
+        frames, shape = self.codec_.frames, self.codec_.shape
+        if shown.shape == shape and frames == 1:
+            shown = shown[None]
+        if shown.shape != (frames, *shape):
+            said = shape if frames == 1 else (frames, *shape)
+            raise BadInput(f"an observation has shape {said}. Received: {shown.shape}.")
+        if shown.dtype.kind == "f" and not np.isfinite(shown).all():
+            raise BadInput("the observation holds values that are not finite.")
+        return self.codec_.actions(self._choose(shown[None]))[0]
+
+    def values(self, observations: Any) -> Array:
+        """What each choice is worth (N, J, K) for observations (N, ...), or frames of them (N, frames, ...)."""
+        self._check_fitted()
+        with torch.no_grad():
+            inputs = tuple(part.to(self.device_) for part in self.codec_.encode(np.asarray(observations)))
+            found: Array = self.learner_.values(inputs).cpu().numpy()
+        return found
+
+    def play(self, X: Any = None, episodes: int = 1, video: str | Path | None = None, seed: int = 0) -> list[float]:
+        """Play episodes greedily; their returns. X: the environment, by default that of training. video: a .gif of
+        them."""
+        check_range("episodes", episodes, 1, 1_000_000, whole=True)
+        environment = self._entered(X)
+        if video is None:
+            return played(self._actors(environment, 1, seed), self._choose, self.codec_, episodes)[0].tolist()
+        return filmed(environment, self.codec_, self._choose, Path(video), episodes, seed)
+
+    def evaluate(self, X: Any = None, y: Any = None, episodes: int = JUDGED) -> dict[str, float | None]:
+        """Figures of so many episodes, played greedily; see `decet.tasks.act`. X: the environment, by default that of
+        training."""
+        check_range("episodes", episodes, 1, 1_000_000, whole=True)
+        return self._figures(self._entered(X), episodes, ASKED)
+
+    def score(self, X: Any = None, y: Any = None, sample_weight: Any = None) -> float:
+        """The mean return of episodes played greedily."""
+        return float(self.evaluate(X)["return"] or 0.0)
+
+    def records(self, X: Any) -> Iterator[dict[str, Any]]:
+        raise Unsupported("an agent acts in an environment: act(observation), play() or `decet play MODEL`.")
+
+    def _entered(self, X: Any) -> Environment:
+        """The environment that is asked for, which must show and take what training's did."""
+        self._check_fitted()
+        told = self.provenance_["data"] if X is None else X
+        if X is None and not self.provenance_["registered"]:
+            raise BadInput(f"{told} was given as an object: give it again.")
+        environment = opened(told, self._inputs().limit)
+        self.codec_.check(environment)
+        return environment
+
+    def _actors(self, environment: Environment, copies: int, stream: int) -> Actors:
+        return actors_of(environment, self._inputs(), (int(self.seed) ^ stream) & 0x7FFFFFFF, copies)
+
+    def _choose(self, frames: Array) -> Array:
+        return greedy(self.learner_.values, self.codec_, frames, self.device_)
+
+    def _figures(self, environment: Environment, episodes: int, stream: int) -> dict[str, float | None]:
+        copies = min(episodes, 100) if environment.plain else 1
+        actors = self._actors(environment, copies, stream)
+        try:
+            figures: dict[str, float | None] = self._asked().metrics(
+                *played(actors, self._choose, self.codec_, episodes)
+            )
+        finally:
+            actors.close()
+        return figures
+
+    def _network(self) -> Any:
+        return self.family_.learner(self.codec_.spec, self.codec_.answer)
+
+
+class _Learning:
+    """One fit, its intermediate results by name."""
+
+    def __init__(self, estimator: Acts, cell: Any, call: Call, environment: Environment, steps: int | None) -> None:
+        self.estimator, self.cell, self.call, self.environment = estimator, cell, call, environment
+        self.inputs: Environments = estimator._inputs()
+        self.seed, self.device = int(estimator.seed) & 0x7FFFFFFF, estimator._device()
+        self.before: Any = None if call.start is None else loaded(call.start)
+        if self.before is not None and type(self.before) is not type(estimator):
+            kind = type(estimator).__name__
+            raise BadInput(f"{call.start} holds a {type(self.before).__name__}, from which no {kind} can go on.")
+        self.said = steps
+
+    def run(self) -> None:
+        estimator, call = self.estimator, self.call
+        self._read()
+        source = self._source()
+        trials = self._trials()
+
+        def validate(learner: Any) -> dict[str, float]:
+            found = float(trials(learner).mean())
+            recent = float(np.mean(source.told)) if source.told else found
+            return {"return": found, "return while learning": recent, "steps": float(source.met), "score": found}
+
+        left = None if call.budget is None else max(0.05, call.budget - (time.monotonic() - call.started))
+        outcome = train(
+            [Stage(self.learner, source, self.recipe, validate, name="play")],
+            seed=self.seed,
+            device=self.device,
+            budget=left,
+            folder=call.out,
+            resume=call.resume,
+            identity=self._identity(),
+            on_epoch=call.on_epoch,
+            show=call.show,
+        )
+        source.actors.close()
+        self._keep(source, outcome)
+        if call.out is not None:
+            estimator.save(call.out)
+            if not outcome.interrupted:
+                shutil.rmtree(call.out / "checkpoint", ignore_errors=True)
+
+    def _read(self) -> None:
+        """How observations are scaled, and the settings in effect."""
+        environment, estimator = self.environment, self.estimator
+        first = EnvironmentCodec.of(self.inputs, environment)
+        seen = None if first.picture else met(environment, first, self.inputs, self.seed, MET)
+        self.codec = EnvironmentCodec.of(self.inputs, environment, seen)
+        family: Any
+        family, recipe, advised = estimator._joined_settings(self.cell, self.codec.spec, 0, self.call.budget)
+        self.family, self.asked = family.settled(), estimator._asked(advised)
+        self.advised = advised
+        steps = self.said or estimator.steps or (ENDLESS if self.call.budget is not None else self.asked.steps)
+        if recipe.steps is not None or recipe.epochs is not None:
+            raise BadInput("recipe.steps and recipe.epochs are of learning; say --steps, of the environment.")
+        if steps <= self.family.warmup:
+            raise BadInput(
+                f"{steps:,} steps are too few: {self.family.warmup:,} are played at random first (family.warmup)."
+            )
+        self.steps = int(steps)
+        learned = max(1, int((self.steps - self.family.warmup) * self.family.ratio))
+        self.recipe = replace(joined(recipe, replace(FALLBACK, epochs=None)), steps=learned)
+        with torch.random.fork_rng(devices=[]):
+            torch.default_generator.manual_seed(self.seed)
+            self.learner = self.family.learner(self.codec.spec, self.codec.answer)
+        self.taken = 0 if self.before is None else self.before._lend(self.learner, self.codec, same_answer=True)
+
+    def _source(self) -> Playing:
+        family, recipe = self.family, self.recipe
+        actors = actors_of(self.environment, self.inputs, self.seed)
+        kept = min(family.memory, self.steps)
+        between = int(2 * max(SAVE_STEPS) / family.ratio / actors.count) + 2  # rows of two save points
+        self._check_room(kept, between, actors)
+        replay = Replay(
+            kept, actors.count, actors.shown.shape[1:], actors.shown.dtype, len(self.codec.choices), self.codec.frames,
+            between, None if self.call.out is None else self.call.out / "checkpoint" / "replay",
+        )  # fmt: skip
+        pace = Pace(
+            family.warmup, family.ratio, family.explore, family.fade, family.persist, recipe.batch or 32,
+            family.lookahead, self.asked.discount,
+        )  # fmt: skip
+        part = max(1, int(min(self.steps / PARTS, PART) * family.ratio))
+        return Playing(actors, self.codec, replay, self.learner.values, pace, part, self.device)
+
+    def _check_room(self, kept: int, between: int, actors: Actors) -> None:
+        """Raise BadInput where the memory of replay is larger than this machine's."""
+        one = actors.shown[0].nbytes + 2 * len(self.codec.choices) + 5
+        need, free = one * (kept * (1 + SPARE) + between * actors.count), free_memory()
+        if self.call.out is None and need > free:
+            raise BadInput(
+                f"replay memory of {kept:,} steps needs {need / 1e9:.1f} GB and {free / 1e9:.1f} GB are free: about "
+                f"{int(0.9 * free / one / (1 + SPARE)):,} steps fit (family.memory). With out they lie in files."
+            )
+
+    def _trials(self) -> Callable[[Any], Array]:
+        """Episodes played greedily, the same each time but for the network."""
+        count = self.asked.trials if self.environment.plain else min(self.asked.trials, 5)
+
+        def tried(learner: Any) -> Array:
+            actors = self.estimator._actors(self.environment, count if self.environment.plain else 1, TRIED)
+            try:
+                return played(actors, lambda f: greedy(learner.values, self.codec, f, self.device), self.codec, count)[
+                    0
+                ]
+            finally:
+                actors.close()
+
+        return tried
+
+    def _identity(self) -> dict[str, str]:
+        """What must be equal for a checkpoint to belong to this run."""
+        told = f"{self.environment.name} {self.codec.shape} {self.codec.choices} {self.codec.mean.tolist()}"
+        self.fingerprint = hashlib.sha256(told.encode()).hexdigest()
+        return {
+            "estimator": type(self.estimator).__name__,
+            "family": f"{type(self.family).__name__} {asdict(self.family)}",
+            "recipe": str(asdict(self.recipe)),
+            "inputs": str(asdict(self.inputs)),
+            "question": str(asdict(self.asked)),
+            "seed": str(self.estimator.seed),
+            "budget": str(self.call.budget),
+            "start": str(self.call.start),
+            "data": self.fingerprint,
+        }
+
+    def _keep(self, source: Playing, outcome: Any) -> None:
+        """What was learned, as attributes with a trailing underscore."""
+        estimator: Any = self.estimator
+        estimator.learner_, estimator.device_ = self.learner.to(self.device).eval(), self.device
+        estimator.codec_, estimator.answer_, estimator.target_names_ = self.codec, None, ()
+        estimator.n_features_in_ = int(np.prod(self.codec.shape))
+        estimator.family_, estimator.recipe_, estimator.question_ = self.family, self.recipe, self.advised
+        estimator.history_, estimator.plan_ = outcome.history, outcome.plan
+        estimator.warnings_, estimator.interrupted_, estimator.taken_ = [], outcome.interrupted, self.taken
+        estimator.metrics_ = estimator._figures(self.environment, JUDGED if self.environment.plain else 20, ASKED)
+        estimator.provenance_ = {
+            "data": self.environment.name,
+            "registered": self.environment.registered,
+            "fingerprint": self.fingerprint,
+            "rows": source.met,
+            "validation": "episodes played greedily, from begins that training never saw",
+            "best_epoch": outcome.best_epoch,
+            "budget": self.call.budget,
+            "interrupted": outcome.interrupted,
+            "seconds": round(time.monotonic() - self.call.started, 2),
+        }
+        if outcome.interrupted:
+            warnings.warn("training was interrupted; the best weights so far are kept.", DataWarning, stacklevel=5)

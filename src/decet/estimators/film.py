@@ -1,0 +1,76 @@
+"""Films of an agent that plays: a .gif of episodes, drawn by the environment itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from gymnasium import error as errors
+from numpy.typing import NDArray
+from PIL import Image
+
+from decet.data.actors import BEGUN, ON, Copies
+from decet.data.environments import Environment, EnvironmentCodec
+from decet.data.playing import Recent
+from decet.errors import BadInput
+from decet.training.checkpoint import check_writable
+
+Array = NDArray[Any]
+WIDTH = 400  # pixels, at most
+FRAMES = 600  # of a film; more are thinned out
+PAUSE = 40  # milliseconds a frame
+
+
+def filmed(
+    environment: Environment, codec: EnvironmentCodec, choose: Callable[[Array], Array], path: Path, episodes: int,
+    seed: int,
+) -> list[float]:  # fmt: skip
+    """Play episodes, write them as an animated .gif, and give their returns.
+
+    Raises BadInput where the environment draws nothing, or the film cannot be written.
+    """
+    if path.suffix.lower() != ".gif":
+        raise BadInput(f"a film is a .gif. Received: {str(path)!r}.")
+    check_writable(path, "the film ")
+    drawn = Environment(
+        environment.name, lambda _: environment.make("rgb_array"), environment.observations, environment.actions
+    )
+    try:
+        actors = Copies(drawn, 1, seed)
+        frames, returns = [_frame(actors, environment.name)], list[float]()
+    except errors.DependencyNotInstalled as error:
+        line = (str(error).splitlines() or [""])[0]
+        raise BadInput(
+            f"to draw {environment.name} more must be installed ({line}): pip install 'decet[games]'."
+        ) from error
+    recent, total = Recent(codec.frames, actors), 0.0
+    while len(returns) < episodes:
+        total += float(actors.step(codec.actions(choose(recent.frames)))[0])
+        recent.see(actors)
+        frames.append(_frame(actors, environment.name))
+        if actors.flags[0] not in (ON, BEGUN):
+            returns.append(total)
+            total = 0.0
+    actors.close()
+    every = -(-len(frames) // FRAMES)
+    first, *others = frames[::every]
+    beside = path.with_name(f".{path.name}.part")
+    first.save(beside, "GIF", save_all=True, append_images=others, duration=PAUSE, loop=0)
+    beside.replace(path)
+    return returns
+
+
+def _frame(actors: Copies, name: str) -> Image.Image:
+    try:
+        seen = actors.played[0].render()
+    except errors.DependencyNotInstalled:
+        raise
+    except Exception as error:  # whatever a user's environment raises
+        raise BadInput(f"{name} could not be drawn ({type(error).__name__}: {error}).") from error
+    if not isinstance(seen, np.ndarray) or seen.ndim != 3:
+        raise BadInput(f"{name} draws no pictures (render_mode 'rgb_array').")
+    picture = Image.fromarray(seen.astype(np.uint8))
+    picture.thumbnail((WIDTH, WIDTH))
+    return picture.quantize(64)

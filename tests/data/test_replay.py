@@ -1,0 +1,82 @@
+"""Replay memory: transitions are those that were played, over ends and frames, in a ring, in memory or in files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from decet.data.actors import BEGUN, ON, TERMINATED, TRUNCATED
+from decet.data.replay import Replay
+from decet.errors import BadInput
+
+
+def filled(flags: list[int], frames: int = 1, steps: int = 100, **more) -> Replay:
+    """One copy that shows the number of the row, does its half, and is given ten times it."""
+    memory = Replay(steps, 1, (1,), np.float32, 1, frames, **more)
+    for row, flag in enumerate(flags):
+        memory.add(np.array([[row]]), np.array([[row // 2]]), np.array([10.0 * row]), np.array([flag]))
+    return memory
+
+
+def test_a_transition_is_what_was_seen_done_given_and_seen_then() -> None:
+    found = filled([ON] * 8).at(np.array([2, 5]), 1, 0.9)
+    assert found.shown[:, 0, 0].tolist() == [2, 5]
+    assert found.chosen[:, 0].tolist() == [1, 2]
+    assert found.reward.tolist() == [20, 50]
+    assert found.discount.tolist() == pytest.approx([0.9, 0.9])
+    assert found.then[:, 0, 0].tolist() == [3, 6]
+
+
+def test_several_steps_end_where_the_episode_does() -> None:
+    """Rows 0 1 2 | void 3 | 4 5 6: the first episode is lost, the second cut off."""
+    memory = filled([ON, ON, TERMINATED, BEGUN, ON, TRUNCATED, BEGUN, ON, ON])
+    found = memory.at(np.array([0, 1, 4, 5]), 3, 0.5)
+    assert found.reward.tolist() == [0 + 5 + 5, 10 + 10, 40 + 25, 50]
+    assert found.discount.tolist() == [0, 0, 0.25, 0.5]  # what comes after time is up still counts
+    assert found.then[2:, 0, 0].tolist() == [6, 6]  # as the last frame showed
+
+
+def test_steps_that_only_begin_an_episode_are_never_drawn() -> None:
+    memory = filled([ON, TERMINATED, BEGUN] * 20)
+    drawn = memory.draw(500, 1, 0.9, np.random.default_rng(0))
+    assert set((drawn.rows % 3).tolist()) == {0, 1}
+    counts = np.bincount(drawn.rows, minlength=60)[:58]
+    assert (counts[np.arange(58) % 3 != 2] > 0).all()
+
+
+def test_frames_reach_back_to_the_begin_of_the_episode() -> None:
+    memory = filled([ON, TERMINATED, BEGUN, ON, ON, ON], frames=3)
+    times = np.array([0, 1, 2, 3, 4, 5])
+    found = memory.frames_of(times, np.zeros(6, np.int64))[:, :, 0].tolist()
+    assert found == [[0, 0, 0], [0, 0, 1], [0, 1, 2], [3, 3, 3], [3, 3, 4], [3, 4, 5]]
+
+
+def test_the_ring_forgets_the_oldest_and_keeps_each_frame_once() -> None:
+    memory = filled([ON] * 1_000, steps=100)
+    drawn = memory.draw(2_000, 2, 0.9, np.random.default_rng(0))
+    assert (int(drawn.rows.min()), int(drawn.rows.max())) == (900, 997)
+    assert np.array_equal(drawn.then[:, 0, 0], drawn.rows + 2)
+    pictures = Replay(1_000_000, 8, (84, 84), np.uint8, 1, 4)
+    own = 1_000_000 * 84 * 84
+    assert sum(part.nbytes for part in (pictures.shown, pictures.chosen, pictures.rewards, pictures.flags)) < 1.05 * own
+
+
+def test_a_memory_goes_on_from_its_cursor(tmp_path: Path) -> None:
+    memory = filled([ON] * 150, steps=100, spare=20, folder=tmp_path)
+    state, rng = memory.state(), np.random.default_rng
+    before = memory.draw(64, 1, 0.9, rng(3))
+    for row in range(150, 165):  # written after the checkpoint, then lost
+        memory.add(np.array([[row]]), np.array([[0]]), np.array([1.0]), np.array([ON]))
+    memory.shown.flush()
+    again = Replay(100, 1, (1,), np.float32, 1, 1, 20, tmp_path)
+    again.restore(state)
+    after = again.draw(64, 1, 0.9, rng(3))
+    assert np.array_equal(before.shown, after.shown)
+    assert np.array_equal(before.reward, after.reward)
+
+
+def test_too_few_rows_are_told() -> None:
+    with pytest.raises(BadInput, match="holds 2 rows, too few to draw 3 steps"):
+        filled([ON, ON]).draw(4, 3, 0.9, np.random.default_rng(0))

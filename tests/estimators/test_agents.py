@@ -1,0 +1,221 @@
+"""Agent: solves the cart and pole in seconds, is saved, goes on after a kill, and tells what cannot be."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import gymnasium
+import numpy as np
+import pytest
+import torch
+from gymnasium import spaces
+
+import decet
+from decet import DNN, DQN, Agent, BadInput, Environments, Recipe
+from decet.errors import NotFitted, Unsupported
+from decet.training.checkpoint import same_tree
+
+SMALL = DQN(network=DNN(width=32, depth=1, dropout=0.0, embedding="none"), warmup=200)
+
+
+class Pixels(gymnasium.Env):
+    """A light is left or right of the middle; the choice of its side gives 1, five times an episode."""
+
+    observation_space = spaces.Box(0, 255, (10, 10), np.uint8)
+    action_space = spaces.Discrete(2)
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        self.age = 0
+        return self._lit(), {}
+
+    def step(self, action):
+        self.age += 1
+        gained = float(int(action) == self.side)
+        return self._lit(), gained, self.age == 5, False, {}
+
+    def _lit(self):
+        self.side = int(self.np_random.integers(2))
+        shown = np.zeros((10, 10), np.uint8)
+        shown[self.np_random.integers(10), 5 * self.side + self.np_random.integers(5)] = 255
+        return shown
+
+
+class Joints(gymnasium.Env):
+    """Two joints and two numbers: each joint is to be where its number is; one step an episode."""
+
+    observation_space = spaces.Box(-1, 1, (2,), np.float32)
+    action_space = spaces.Box(-1, 1, (2,), np.float32)
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        self.wanted = self.np_random.choice([-1.0, 0.0, 1.0], 2).astype(np.float32)
+        return self.wanted, {}
+
+    def step(self, action):
+        return self.wanted, -float(np.abs(self.wanted - action).sum()), True, False, {}
+
+
+@pytest.fixture(scope="module")
+def solved() -> Agent:
+    pytest.importorskip("numba")
+    return Agent(steps=12_000).fit("CartPole-v1")
+
+
+def test_the_cart_and_pole_is_solved(solved: Agent) -> None:
+    assert solved.metrics_["return"] > 400
+    assert solved.metrics_["middle_low"] <= solved.metrics_["middle"] <= solved.metrics_["middle_high"]
+    assert solved.history_[-1]["steps"] == 12_000
+    assert solved.provenance_["rows"] == 12_000
+
+
+def test_an_agent_acts_plays_and_is_judged(solved: Agent) -> None:
+    assert solved.act(np.array([0.0, 0.0, 0.15, 1.0], np.float32)) == 1  # a pole that falls to the right
+    assert solved.act([0.0, 0.0, -0.15, -1.0]) == 0
+    returns = solved.play(episodes=3)
+    assert len(returns) == 3
+    assert returns == solved.play(episodes=3)
+    assert returns != solved.play(episodes=3, seed=5) or min(returns) == 500
+    assert solved.evaluate(episodes=20)["length"] > 300
+    assert solved.score() == solved.evaluate()["return"]
+    assert solved.values(np.zeros((2, 4), np.float32)).shape == (2, 1, 2)
+    environment = gymnasium.make("CartPole-v1")
+    assert solved.evaluate(environment, episodes=2)["return"] > 200
+
+
+def test_an_agent_is_saved_verified_and_loaded(solved: Agent, tmp_path: Path) -> None:
+    solved.save(tmp_path / "m")
+    assert decet.verify(tmp_path / "m"), str(decet.verify(tmp_path / "m"))
+    again = decet.load(tmp_path / "m")
+    assert again.evaluate(episodes=10) == solved.evaluate(episodes=10)
+    assert again.family_ == solved.family_
+    assert again.family_.network.width == 128
+
+
+def test_the_same_seed_gives_the_same_bits() -> None:
+    one, two, other = (Agent(SMALL, steps=1_500, seed=seed).fit("CartPole-v1") for seed in (0, 0, 1))
+    assert same_tree(one.learner_.state_dict(), two.learner_.state_dict())
+    assert not same_tree(one.learner_.state_dict(), other.learner_.state_dict())
+
+
+def test_pictures_and_joints_are_learned() -> None:
+    seen = DQN(warmup=200, follow=50, ratio=0.5)
+    lights = Agent(seen, steps=2_500, discount=0.0, recipe=Recipe(lr=3e-3), inputs=Environments(frames=1)).fit(Pixels)
+    assert lights.evaluate(Pixels, episodes=20)["return"] > 4.0  # of 5, chance 2.5
+    joints = Agent(SMALL, steps=6_000, recipe=Recipe(lr=3e-3)).fit(Joints)
+    assert joints.evaluate(Joints, episodes=50)["return"] > -0.3  # chance -1.8
+    assert joints.act([1.0, -1.0]).tolist() == [1.0, -1.0]
+
+
+def test_a_saved_agent_is_gone_on_from(solved: Agent, tmp_path: Path) -> None:
+    solved.save(tmp_path / "m")
+    more = Agent(steps=1_200).fit("CartPole-v1", start=tmp_path / "m")
+    assert more.taken_ == len(solved.learner_.state_dict())
+    assert more.metrics_["return"] > 100
+
+
+KILLED = """
+import sys, time
+from decet import Agent, DNN, DQN
+from decet.training import loop
+loop.WRITE_SECONDS = 0.0
+net = DNN(width=32, depth=1, dropout=0.0, embedding="none")
+def slow(record): time.sleep(float(sys.argv[2]))
+Agent(DQN(network=net, warmup=200, memory=600), steps=6_000).fit(
+    sys.argv[3], out=sys.argv[1], resume=True, on_epoch=slow)
+"""
+
+
+@pytest.mark.parametrize("name", ["CartPole-v1", "Blackjack-v1"])
+def test_a_killed_run_ends_with_the_bits_of_an_unbroken_one(name: str, tmp_path: Path) -> None:
+    """Blackjack is played by copies of Gymnasium's own, whose episodes are played again; the ring lies in files."""
+    run = [sys.executable, "-c", KILLED]
+    subprocess.run([*run, str(tmp_path / "whole"), "0", name], check=True, capture_output=True)
+    broken = subprocess.Popen([*run, str(tmp_path / "broken"), "0.4", name], stderr=subprocess.DEVNULL)
+    state = tmp_path / "broken" / "checkpoint" / "state.safetensors"
+    deadline = time.monotonic() + 60
+    while not state.exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    time.sleep(1.5)
+    os.kill(broken.pid, signal.SIGKILL)
+    broken.wait()
+    assert state.exists()
+    assert not (tmp_path / "broken" / "model.json").exists()
+    subprocess.run([*run, str(tmp_path / "broken"), "0", name], check=True, capture_output=True)
+    one, two = (decet.load(tmp_path / which) for which in ("whole", "broken"))
+    assert same_tree(one.learner_.state_dict(), two.learner_.state_dict())
+    assert [h["return"] for h in one.history_] == [h["return"] for h in two.history_]
+    assert not (tmp_path / "broken" / "checkpoint").exists()
+
+
+def test_a_budget_ends_a_run_in_time() -> None:
+    started = time.monotonic()
+    model = Agent(SMALL).fit("CartPole-v1", budget=3.0)
+    assert time.monotonic() - started < 5.0
+    assert model.provenance_["rows"] > 1_000
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: Agent(steps=500).fit("CartPole-v1"), "500 steps are too few: 1,000 are played at random first"),
+        (lambda: Agent(recipe=Recipe(epochs=3)).fit("CartPole-v1"), "recipe.steps and recipe.epochs are of learning"),
+        (lambda: Agent().fit("CartPole-v1", [1]), "an environment has no answers"),
+        (lambda: Agent().fit("CartPol-v1"), "Did you mean 'CartPole-v1'"),
+        (lambda: Agent().fit("CartPole-v1", steps=0), "steps must be"),
+    ],
+)
+def test_what_cannot_be_is_told_before_anything_is_played(make, message: str) -> None:
+    with pytest.raises(BadInput, match=message):
+        make()
+
+
+def test_a_memory_larger_than_the_machines_is_told_with_what_fits(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("decet.estimators.agents.free_memory", lambda: 1_000_000)
+    with pytest.raises(
+        BadInput, match=r"replay memory of 100,000 steps needs 0.0 GB and 0.0 GB are free: about 3.,... steps"
+    ):
+        Agent(steps=200_000).fit("CartPole-v1")
+
+
+def test_an_environment_that_fails_in_the_middle_leaves_what_was_learned(tmp_path: Path) -> None:
+    class Breaks(Joints):
+        count = 0
+
+        def step(self, action):
+            Breaks.count += 1
+            if Breaks.count > 2_600:
+                raise RuntimeError("the arm fell off")
+            return super().step(action)
+
+    with pytest.raises(BadInput, match="Breaks, copy .*, step 1, raised RuntimeError: the arm fell off"):
+        Agent(SMALL, steps=5_000).fit(Breaks, out=tmp_path / "m")
+    assert (tmp_path / "m" / "checkpoint" / "state.safetensors").exists()
+
+
+def test_an_agent_is_asked_what_it_can_answer(solved: Agent) -> None:
+    with pytest.raises(NotFitted):
+        Agent().act([0.0] * 4)
+    with pytest.raises(BadInput, match=r"an observation has shape \(4,\). Received: \(3,\)"):
+        solved.act([0.0] * 3)
+    with pytest.raises(BadInput, match="not finite"):
+        solved.act([0.0, np.nan, 0.0, 0.0])
+    with pytest.raises(BadInput, match=r"MountainCar-v0 shows \(2,\); the agent learned in CartPole-v1"):
+        solved.evaluate("MountainCar-v0")
+    with pytest.raises(BadInput, match="episodes"):
+        solved.play(episodes=0)
+    with pytest.raises(Unsupported, match="an agent acts"):
+        solved.records(np.zeros((1, 4)))
+    own = Agent(SMALL, steps=400).fit(Joints)
+    with pytest.raises(BadInput, match="Joints was given as an object: give it again"):
+        own.play()
+
+
+def test_gradients_may_be_off_around_a_fit() -> None:
+    with torch.no_grad():
+        Agent(SMALL, steps=400).fit("CartPole-v1")

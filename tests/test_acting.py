@@ -1,0 +1,50 @@
+"""`decet play`: what it prints, what it films, what it refuses."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from decet import DNN, DQN, Agent, TableClassifier
+from decet.cli import main
+
+
+@pytest.fixture(scope="module")
+def agent(tmp_path_factory: pytest.TempPathFactory) -> str:
+    folder = tmp_path_factory.mktemp("agent") / "p"
+    network = DNN(width=32, depth=1, dropout=0.0, embedding="none")
+    Agent(DQN(network=network, warmup=200), steps=1_000).fit("CartPole-v1", out=folder)
+    return str(folder)
+
+
+def test_returns_are_told_an_episode_a_line(agent: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["play", agent, "--episodes", "2"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split(":")[0] for line in lines] == ["episode 1", "episode 2"]
+    assert main(["play", agent, "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["episode"] == 1
+    assert f"episode 1: {told['return']:g}" == lines[0]
+
+
+def test_an_agent_is_judged_where_it_learned_or_where_it_is_put(agent: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["evaluate", agent, "--json"]) == 0
+    assert {"return", "middle", "middle_low", "middle_high", "length"} <= set(json.loads(capsys.readouterr().out))
+    assert main(["evaluate", agent, "Pendulum-v1"]) == 2
+    assert "the agent learned in CartPole-v1" in capsys.readouterr().err
+
+
+def test_what_cannot_be_played_is_told(agent: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    TableClassifier(DNN(width=8, depth=1)).fit([[0.0], [1.0]] * 20, [0, 1] * 20, out=tmp_path / "t")
+    for arguments, message in (
+        (["play", str(tmp_path / "t")], "holds a table-classifier, which plays nothing"),
+        (["play", agent, "--episodes", "0"], "episodes must be a whole number"),
+        (["play", agent, "--video", str(tmp_path / "a.mp4")], "a film is a .gif"),
+        (["evaluate", str(tmp_path / "t")], "evaluate needs DATA"),
+        (["fit", "agent", "CartPole-v1", "--report", "--out", str(tmp_path / "r")], "agents have no report yet"),
+        (["fit", "agent", "CartPole-v1", "--steps", "10"], "10 steps are too few"),
+    ):
+        assert main(arguments) == 2
+        assert message in capsys.readouterr().err
