@@ -20,7 +20,7 @@ def test_the_tour_writes_its_page(tmp_path: Path, capsys: pytest.CaptureFixture[
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["--families", "DMN"], "decet: the tour has no stop 'DMN'. Did you mean 'DNN'?"),
+        (["--families", "DNNN"], "decet: the tour has no stop 'DNNN'. Did you mean 'DNN'?"),
         (["--out", "FILE"], "is a file, not a folder. Choose another --out."),
         (["--out", "FILE/t"], "cannot be written (Not a directory). Choose another folder."),
         (["--sede", "1"], "there is no flag --sede. Did you mean '--seed'?"),

@@ -227,12 +227,12 @@ def _gnn(seed: int, show: Show) -> Stop:
 
 def _dqn(seed: int, show: Show) -> Stop:
     model = Agent(DQN(), steps=PLAYED, seed=seed).fit("CartPole-v1", show=show)
-    figures = model.evaluate()
+    mean, least = (model.evaluate()[name] or 0.0 for name in ("return", "least"))
     return Stop(
         "DQN",
         f"Agent(DQN(), steps={PLAYED}).fit('CartPole-v1')",
         f"Can a cart keep a pole upright? Nobody says how: {PLAYED:,} steps are played. 500 are the most of an episode.",
-        f"{figures['return'] or 0:.0f} steps upright, the mean of 100 episodes; {figures['least'] or 0:.0f} in the worst",
+        f"{mean:.0f} steps upright, the mean of 100 episodes; {least:.0f} in the worst",
         {},
         curves(model.history_, "return", "of episodes played greedily"),
     )
