@@ -231,7 +231,7 @@ def _dqn(seed: int, show: Show) -> Stop:
     return Stop(
         "DQN",
         f"Agent(DQN(), steps={PLAYED}).fit('CartPole-v1')",
-        f"Can a cart keep a pole upright? Nobody says how: {PLAYED:,} steps are played. 500 are the most of an episode.",
+        f"Can a cart keep a pole upright? Nobody says how: {PLAYED:,} steps are played, 500 at most an episode.",
         f"{mean:.0f} steps upright, the mean of 100 episodes; {least:.0f} in the worst",
         {},
         curves(model.history_, "return", "of episodes played greedily"),
