@@ -125,6 +125,24 @@ def test_rules_that_are_broken_are_told_with_the_step(wrong: Any, message: str) 
             played.step(np.array([0, 0]))
 
 
+def test_what_lies_outside_its_space_is_told() -> None:
+    class Outside(Steps):
+        observation_space = spaces.Discrete(3)
+
+        def reset(self, *, seed=None, options=None):
+            return 7, {}
+
+    with pytest.raises(BadInput, match="what it shows must be in its space Discrete"):
+        Copies(opened(Outside), 1, seed=0)
+
+    class Words(Steps):
+        def reset(self, *, seed=None, options=None):
+            return np.array(["left"]), {}
+
+    with pytest.raises(BadInput, match="what it shows must be numbers"):
+        Copies(opened(Words), 1, seed=0)
+
+
 def test_a_reset_that_gives_no_pair_is_told() -> None:
     class Old(Steps):
         def reset(self, *, seed=None, options=None):

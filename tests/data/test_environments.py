@@ -110,6 +110,18 @@ def test_pictures_beside_other_things_are_refused() -> None:
     mixed = spaces.Dict({"seen": spaces.Box(0, 255, (10, 12, 3), np.uint8), "felt": VECTOR})
     with pytest.raises(Unsupported, match="shows pictures beside other things"):
         codec_of(mixed, spaces.Discrete(2))
+    with pytest.raises(Unsupported, match="Made shows a Sequence, which has no fixed size"):
+        codec_of(spaces.Sequence(VECTOR), spaces.Discrete(2))
+
+
+def test_an_environment_in_a_wrapper_of_ones_own_is_copied() -> None:
+    class Halved(gymnasium.ObservationWrapper):
+        def observation(self, shown):
+            return shown / 2
+
+    made = opened(Halved(gymnasium.make("CartPole-v1"))).make(None)
+    assert isinstance(made, Halved)
+    assert made.reset(seed=0)[0].shape == (4,)
 
 
 def test_vectors_are_scaled_by_what_is_met_but_no_finer_than_bounds_allow() -> None:
@@ -129,6 +141,11 @@ def test_choices_become_what_the_environment_takes() -> None:
     several = codec_of(VECTOR, spaces.MultiDiscrete([3, 2]))
     assert (several.answer.classes, several.actions(np.array([[2, 1]])).tolist()) == ((3, 2), [[2, 1]])
     assert codec_of(VECTOR, spaces.MultiBinary(3)).choices == (2, 2, 2)
+    shifted = codec_of(VECTOR, spaces.MultiDiscrete([3, 3], start=[1, 2]))
+    assert shifted.actions(np.array([[0, 2]])).tolist() == [[1, 4]]
+    assert codec_of(VECTOR, spaces.MultiDiscrete([5])).actions(np.array([[3]])).tolist() == [
+        [3]
+    ]  # one column, no number
     joints = codec_of(VECTOR, spaces.Box(np.array([-2, 0], np.float32), np.array([2, 1], np.float32)), bins=5)
     assert joints.choices == (5, 5)
     np.testing.assert_allclose(joints.actions(np.array([[0, 4], [2, 1]])), [[-2, 1], [0, 0.25]])
@@ -139,6 +156,7 @@ def test_choices_become_what_the_environment_takes() -> None:
     [
         (spaces.Box(-np.inf, np.inf, (2,), np.float32), "the actions of Made have no bounds"),
         (spaces.Tuple([spaces.Discrete(2)]), "the actions of Made are Tuple, and decet acts in Discrete"),
+        (spaces.Box(0, 3, (2,), np.int64), "a Box of one dimension of fractions"),
         (spaces.Discrete(5_000), "takes actions of 5000 choices"),
     ],
 )

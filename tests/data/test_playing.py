@@ -122,6 +122,31 @@ def test_a_checkpoint_is_urgent_before_what_it_points_to_is_overwritten() -> Non
     assert not playing.urgent
 
 
+def test_a_roll_back_behind_the_checkpoint_on_the_disk_is_urgent() -> None:
+    playing = source()
+    playing.next(clock(0))
+    early = playing.state()
+    for step in range(1, 9):
+        playing.next(clock(step))
+    playing.written()
+    playing.restore(early)
+    assert playing.urgent
+    playing.written()
+    assert not playing.urgent
+
+
+def test_an_episode_that_does_not_end_is_left(monkeypatch) -> None:
+    class Endless(Row):
+        def step(self, action):
+            return np.zeros(1, np.float32), 1.0, False, False, {}
+
+    monkeypatch.setattr("decet.data.playing.TOO_LONG", 50)
+    environment = opened(Endless)
+    codec = EnvironmentCodec.of(Environments(), environment)
+    returns, lengths = played(Copies(environment, 2, 0), lambda frames: np.zeros((2, 1), np.int64), codec, 4)
+    assert returns.tolist() == lengths.tolist() == [50.0] * 4
+
+
 def test_an_example_plays_nothing() -> None:
     playing = source()
     batch = playing.example()

@@ -77,6 +77,12 @@ def test_a_memory_goes_on_from_its_cursor(tmp_path: Path) -> None:
     assert np.array_equal(before.reward, after.reward)
 
 
+def test_a_memory_whose_files_are_gone_does_not_go_on(tmp_path: Path) -> None:
+    state = filled([ON] * 30, folder=tmp_path / "a").state()
+    with pytest.raises(BadInput, match="the files of replay memory are gone"):
+        Replay(100, 1, (1,), np.float32, 1, folder=tmp_path / "b").restore(state)
+
+
 def test_too_few_rows_are_told() -> None:
     with pytest.raises(BadInput, match="holds 2 rows, too few to draw 3 steps"):
         filled([ON, ON]).draw(4, 3, 0.9, np.random.default_rng(0))

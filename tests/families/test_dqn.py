@@ -148,7 +148,7 @@ def test_the_copy_follows_as_asked_and_is_carried() -> None:
 
 
 def test_pictures_are_seen_by_convolutions() -> None:
-    model = DQN(network=CNN(channels=(8,), depth=1)).learner(ImageSpec(4, 10, 10), LabelSpec((3,)))
+    model = DQN(network=CNN(channels=(8,), depth=1, norm="none")).learner(ImageSpec(4, 10, 10), LabelSpec((3,)))
     pixels = torch.randint(0, 256, (2, 4, 10, 10), dtype=torch.uint8)
     assert model.values((pixels,)).shape == (2, 1, 3)
 
@@ -183,5 +183,7 @@ def test_settings_that_cannot_be_are_refused(said: dict, message: str) -> None:
 def test_what_does_not_fit_together_is_refused() -> None:
     with pytest.raises(BadInput, match="a DQN needs a network"):
         DQN().learner(TableSpec(numbers=F), LabelSpec((2,)))
+    with pytest.raises(BadInput, match="batch norm follows what is played"):
+        DQN(network=CNN(channels=(8,), norm="batch")).learner(ImageSpec(4, 10, 10), LabelSpec((3,)))
     with pytest.raises(BadInput, match="munchausen is of one choice"):
         DQN(network=BODY, munchausen=0.9).learner(TableSpec(numbers=F), LabelSpec((2, 2)))

@@ -16,7 +16,7 @@ import numpy as np
 from gymnasium import spaces
 from numpy.typing import NDArray
 
-from decet.data.environments import Environment, EnvironmentCodec, Environments, is_picture
+from decet.data.environments import Environment, EnvironmentCodec, Environments, is_picture, width_of
 from decet.errors import BadInput
 
 Array = NDArray[Any]
@@ -59,9 +59,14 @@ class Actors:
 
 def actors_of(environment: Environment, said: Environments, seed: int, copies: int | None = None) -> Actors:
     """Copies of an environment, compiled where it is one of the classic tasks as Gymnasium has them."""
-    known = environment.plain and environment.name in TASKS and importlib.util.find_spec("numba") is not None
+    known = is_compiled(environment)
     count = copies or said.copies or (COPIES if known else FEW)
     return Compiled(environment, count, seed) if known else Copies(environment, count, seed)
+
+
+def is_compiled(environment: Environment) -> bool:
+    """Whether a step of many copies is one call."""
+    return environment.plain and environment.name in TASKS and importlib.util.find_spec("numba") is not None
 
 
 class Compiled(Actors):
@@ -103,7 +108,7 @@ class Copies(Actors):
         self.environment, self.count, self.seed = environment, count, seed
         self.space, self.picture = environment.observations, is_picture(environment.observations)
         self.plain = isinstance(self.space, spaces.Box)
-        width = () if self.picture else (spaces.utils.flatdim(self.space),)
+        width = () if self.picture else (width_of(environment),)
         shape = self.space.shape if self.picture else width
         self.shown = np.zeros((count, *(shape or ())), np.uint8 if self.picture else np.float32)
         self.played = [environment.make(None) for _ in range(count)]
@@ -156,8 +161,13 @@ class Copies(Actors):
     def _show(self, number: int, seen: Any) -> None:
         """Keep what a copy shows. Raises BadInput for another shape than its space says, or NaN."""
         if not self.plain:
-            seen = spaces.utils.flatten(self.space, seen)
+            try:
+                seen = spaces.utils.flatten(self.space, seen)
+            except (KeyError, IndexError, TypeError, ValueError) as error:
+                raise self._broken(f"what it shows must be in its space {type(self.space).__name__}", seen) from error
         seen = np.asarray(seen)
+        if seen.dtype.kind not in "biuf":
+            raise self._broken("what it shows must be numbers", seen)
         said = self.space.shape if self.plain else self.shown.shape[1:]
         if seen.shape != said:
             raise BadInput(f"{self._where(number)} shows shape {seen.shape}; its space says {said}.")

@@ -1,7 +1,7 @@
 """The classic control tasks, compiled: what Gymnasium's do, step for step, for many copies at once; made by numba.
 
 CartPole (Barto, Sutton & Anderson, 1983), Acrobot (Sutton, 1996), MountainCar and its continuous form (Moore, 1990),
-Pendulum. `tests/data/test_classic.py` plays each beside Gymnasium's own.
+Pendulum. `tests/data/test_classic_kernels.py` plays each beside Gymnasium's own.
 """
 
 from __future__ import annotations

@@ -84,7 +84,7 @@ def opened(source: Any, limit: int | None = None) -> Environment:
         return _registered(source, limit)
     if isinstance(source, gymnasium.Env):
         spec = source.spec
-        if spec is not None and not isinstance(spec.entry_point, type(None)):
+        if spec is not None and spec.entry_point is not None and not spec.additional_wrappers:
             return _described(source, lambda mode: _with(gymnasium.make(spec, render_mode=mode), limit), limit)
         return _described(source, lambda mode: _with(_copied(source), limit), limit)
     if callable(source):
@@ -185,10 +185,10 @@ class EnvironmentCodec:
 
     def __init__(
         self, environments: Environments, name: str, shape: Sequence[int], picture: bool, choices: Sequence[int],
-        start: int, mean: Array, std: Array, low: Array, high: Array,
+        start: Sequence[int], single: bool, mean: Array, std: Array, low: Array, high: Array,
     ) -> None:  # fmt: skip
         self.environments, self.name, self.shape, self.picture = environments, name, tuple(shape), picture
-        self.choices, self.start = tuple(choices), start
+        self.choices, self.start, self.single = tuple(choices), list(start), single
         self.mean, self.std, self.low, self.high = mean, std, low, high
         self.frames = environments.frames or (4 if picture else 1)
         self.warnings: list[str] = []
@@ -207,9 +207,12 @@ class EnvironmentCodec:
         if _has_pictures(space) and not picture:
             raise Unsupported(f"{environment.name} shows pictures beside other things, which decet does not read yet.")
         choices, start, low, high = _choices(environment.actions, environments.bins, environment.name)
+        single = isinstance(environment.actions, spaces.Discrete)
         if picture:
-            return cls(environments, environment.name, space.shape or (), True, choices, start, *_none(), low, high)
-        width = spaces.utils.flatdim(space)
+            return cls(
+                environments, environment.name, space.shape or (), True, choices, start, single, *_none(), low, high
+            )
+        width = width_of(environment)
         mean, std = np.zeros(width, np.float32), np.ones(width, np.float32)
         if seen is not None and len(seen):
             mean, std = seen.mean(0).astype(np.float32), np.maximum(seen.std(0), 1e-3).astype(np.float32)
@@ -218,7 +221,7 @@ class EnvironmentCodec:
         else:  # what is never met at random may be met later, as far as bounds allow
             half = (space.high.reshape(-1).astype(np.float64) - space.low.reshape(-1)) / 2
             std = np.where(half < WIDE, np.maximum(std, half / SPREADS), std).astype(np.float32)
-        return cls(environments, environment.name, (width,), False, choices, start, mean, std, low, high)
+        return cls(environments, environment.name, (width,), False, choices, start, single, mean, std, low, high)
 
     def encode(self, observations: Array) -> tuple[Any, ...]:
         """Observations (B, ...) as they are kept, or frames of them (B, frames, ...), oldest first -> inputs."""
@@ -236,8 +239,8 @@ class EnvironmentCodec:
         if len(self.low):
             steps = np.array(self.choices) - 1
             return (self.low + (self.high - self.low) * (chosen / steps)).astype(np.float32)
-        found = chosen + self.start
-        return found[:, 0] if len(self.choices) == 1 else found
+        found: Array = chosen + np.asarray(self.start)
+        return found[:, 0] if self.single else found
 
     def check(self, environment: Environment) -> None:
         """Raise BadInput for an environment of other spaces than the one that was learned in."""
@@ -273,7 +276,7 @@ class EnvironmentCodec:
 
     def state(self) -> tuple[dict[str, Any], dict[str, Array]]:
         """What `restore` needs: values for JSON, and arrays by name."""
-        said = {name: getattr(self, name) for name in ("picture", "start")}
+        said = {name: getattr(self, name) for name in ("picture", "start", "single")}
         said |= {"named": self.name, "shape": list(self.shape), "choices": list(self.choices)}
         arrays = {name: getattr(self, name) for name in ("mean", "std", "low", "high")}
         return said | {"environments": asdict(self.environments)}, arrays
@@ -283,7 +286,25 @@ class EnvironmentCodec:
         """The codec whose `state` this is."""
         said, held = dict(state), [np.asarray(arrays[n], np.float32) for n in ("mean", "std", "low", "high")]
         environments = Environments(**said.pop("environments"))
-        return cls(environments, said["named"], said["shape"], said["picture"], said["choices"], said["start"], *held)
+        return cls(
+            environments,
+            said["named"],
+            said["shape"],
+            said["picture"],
+            said["choices"],
+            said["start"],
+            said["single"],
+            *held,
+        )
+
+
+def width_of(environment: Environment) -> int:
+    """The numbers of an observation, laid end to end. Raises Unsupported where they are not always as many."""
+    try:
+        return int(spaces.utils.flatdim(environment.observations))
+    except (ValueError, NotImplementedError) as error:
+        kind = type(environment.observations).__name__
+        raise Unsupported(f"{environment.name} shows a {kind}, which has no fixed size.") from error
 
 
 def _none() -> tuple[Array, Array]:
@@ -298,22 +319,22 @@ def _has_pictures(space: spaces.Space[Any]) -> bool:
     return is_picture(space)
 
 
-def _choices(space: spaces.Space[Any], bins: int, name: str) -> tuple[tuple[int, ...], int, Array, Array]:
-    """Choices of each column, the first's number, and the bounds of joints."""
+def _choices(space: spaces.Space[Any], bins: int, name: str) -> tuple[tuple[int, ...], list[int], Array, Array]:
+    """Choices of each column, the number of each one's first, and the bounds of joints."""
     none, found = np.zeros(0, np.float32), tuple[Any, ...]()
     if isinstance(space, spaces.Discrete):
-        found = (int(space.n),), int(space.start), none, none
+        found = (int(space.n),), [int(space.start)], none, none
     elif isinstance(space, spaces.MultiDiscrete) and space.nvec.ndim == 1:
-        found = tuple(map(int, space.nvec)), 0, none, none
+        found = tuple(map(int, space.nvec)), space.start.tolist(), none, none
     elif isinstance(space, spaces.MultiBinary) and isinstance(space.n, (int, np.integer)):
-        found = (2,) * int(space.n), 0, none, none
-    elif isinstance(space, spaces.Box) and len(space.shape) == 1:
+        found = (2,) * int(space.n), [0] * int(space.n), none, none
+    elif isinstance(space, spaces.Box) and len(space.shape) == 1 and space.dtype.kind == "f":
         low, high = space.low.astype(np.float32), space.high.astype(np.float32)
         if not (np.isfinite(low).all() and np.isfinite(high).all()):
             raise Unsupported(f"the actions of {name} have no bounds. Rescale them (gymnasium.wrappers.RescaleAction).")
-        found = (bins,) * len(low), 0, low, high
+        found = (bins,) * len(low), [0] * len(low), low, high
     else:
-        able = "Discrete, MultiDiscrete, MultiBinary and a Box of one dimension"
+        able = "Discrete, MultiDiscrete, MultiBinary and a Box of one dimension of fractions"
         raise Unsupported(f"the actions of {name} are {type(space).__name__}, and decet acts in {able}.")
     if max(found[0], default=0) > CHOICES or not 1 <= len(found[0]) <= JOINTS:
         raise Unsupported(f"{name} takes actions of {listed(map(str, found[0]))} choices, more than decet can weigh.")

@@ -20,6 +20,7 @@ from decet.data.replay import Replay, Transitions
 
 Array = NDArray[Any]
 LONGEST = 10_000  # steps of one random choice
+TOO_LONG = 27_000  # steps of an episode that is judged: half an hour of a game at 15 a second
 LATEST = 100  # episodes whose mean return is told
 URGENT = 0.5  # share of the spare rows, from which a checkpoint must be written
 
@@ -60,7 +61,8 @@ class Playing(Source):
         self.held = np.zeros((actors.count, len(codec.choices)), np.int64)  # random choices
         self.left = np.zeros(actors.count, np.int64)  # steps for which they are held on to
         self.told: list[float] = []  # of the latest episodes
-        self.episodes, self.safe = 0, 0
+        self.episodes = 0
+        self.safe: int | None = None  # the cursor of the last checkpoint on the disk
 
     @property
     def met(self) -> int:
@@ -128,8 +130,11 @@ class Playing(Source):
 
     @property
     def urgent(self) -> bool:  # type: ignore[override]
-        """Whether half of the spare rows were filled since the last checkpoint."""
-        return self.replay.cursor - self.safe > URGENT * (self.replay.length - self.replay.window)
+        """Whether half of the spare rows were filled since the last checkpoint, or rows before it are written again."""
+        if self.safe is None:
+            return False
+        since = self.replay.cursor - self.safe
+        return since < 0 or since > URGENT * (self.replay.length - self.replay.window)
 
     def written(self) -> None:
         self.safe = self.replay.cursor
@@ -148,7 +153,7 @@ class Playing(Source):
 
     def restore(self, state: Mapping[str, Any]) -> None:
         self.replay.restore(state["replay"])
-        self.safe = self.replay.cursor
+        self.safe = self.replay.cursor if self.safe is None else self.safe  # a roll-back leaves the disk as it is
         self.actors.restore(state["actors"])
         for name in ("returns", "held", "left"):
             getattr(self, name)[:] = state[name]
@@ -195,7 +200,8 @@ def played(
 ) -> tuple[Array, Array]:
     """The returns and lengths of so many episodes (N,); choose: frames (E, frames, ...) -> choices (E, J).
 
-    Each copy plays as many as any other, so that short ones are not counted more often than long ones.
+    Each copy plays as many as any other, so that short ones are not counted more often than long ones. An episode that
+    does not end is left after `TOO_LONG` steps.
     """
     recent, share = Recent(codec.frames, actors), -(-episodes // actors.count)
     returns, lengths = (np.zeros((share, actors.count)) for _ in range(2))
@@ -207,5 +213,5 @@ def played(
         where = np.minimum(done, share - 1), np.arange(actors.count)
         returns[where] += np.where(on, rewards, 0.0)
         lengths[where] += on
-        done += on & (actors.flags != ON)
+        done += on & ((actors.flags != ON) | (lengths[where] >= TOO_LONG))
     return returns.flatten()[:episodes], lengths.flatten()[:episodes]

@@ -57,6 +57,7 @@ class Replay:
             "rewards": ((self.length, copies), np.dtype(np.float32)),
             "flags": ((self.length, copies), np.dtype(np.uint8)),
         }
+        self.there = folder is None or all(_is_there(name, *size, folder) for name, size in sizes.items())
         held = {name: _room(name, shape, kind, folder) for name, (shape, kind) in sizes.items()}
         self.shown, self.chosen, self.rewards, self.flags = held.values()
 
@@ -116,7 +117,12 @@ class Replay:
         return {"cursor": self.cursor}
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Stand where this state was taken, as long as less than `spare` rows were added since."""
+        """Stand where this state was taken, as long as less than `spare` rows were added since.
+
+        Raises BadInput where the files of another process's memory are gone.
+        """
+        if not self.there and not self.cursor and int(state["cursor"]):
+            raise BadInput("the files of replay memory are gone, so the run cannot go on. Start anew with --overwrite.")
         self.cursor = int(state["cursor"])
 
 
@@ -125,6 +131,10 @@ def _room(name: str, shape: tuple[int, ...], kind: np.dtype[Any], folder: Path |
     if folder is None:
         return np.zeros(shape, kind)
     folder.mkdir(parents=True, exist_ok=True)
-    path, size = folder / f"{name}.ring", int(np.prod(shape)) * kind.itemsize
-    there = path.exists() and path.stat().st_size == size
-    return np.memmap(path, kind, "r+" if there else "w+", shape=shape)
+    mode: Any = "r+" if _is_there(name, shape, kind, folder) else "w+"
+    return np.memmap(folder / f"{name}.ring", kind, mode, shape=shape)
+
+
+def _is_there(name: str, shape: tuple[int, ...], kind: np.dtype[Any], folder: Path) -> bool:
+    path = folder / f"{name}.ring"
+    return path.exists() and path.stat().st_size == int(np.prod(shape)) * kind.itemsize

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from decet.contracts import Stage
-from decet.data.actors import Actors, actors_of, met
+from decet.data.actors import Actors, actors_of, is_compiled, met
 from decet.data.environments import Environment, EnvironmentCodec, Environments, opened
 from decet.data.pictures import free_memory
 from decet.data.playing import Pace, Playing, greedy, played
@@ -36,7 +36,8 @@ PARTS = 20  # of a run, after each of which the agent is tried
 PART = 5_000  # steps of a part, at most
 JUDGED = 100  # episodes
 ENDLESS = 1_000_000_000  # steps, where a budget says how long
-TRIED, ASKED = 0x51ED, 0x2545F  # streams of seeds, apart from those that train
+FEW = 5  # trials of what is not compiled
+TRIED, ASKED, SHOWN = 0x51ED, 0x2545F, 0x68BC1  # streams of seeds, apart from those that train
 
 
 class Acts(Estimator):
@@ -89,8 +90,8 @@ class Acts(Estimator):
         self._check_fitted()
         shown = np.asarray(observation)
         frames, shape = self.codec_.frames, self.codec_.shape
-        if shown.shape == shape and frames == 1:
-            shown = shown[None]
+        if frames == 1 and (shown.shape == shape or (not self.codec_.picture and shown.size == shape[0])):
+            shown = shown.reshape(1, *shape)
         if shown.shape != (frames, *shape):
             said = shape if frames == 1 else (frames, *shape)
             raise BadInput(f"an observation has shape {said}. Received: {shown.shape}.")
@@ -101,8 +102,11 @@ class Acts(Estimator):
     def values(self, observations: Any) -> Array:
         """What each choice is worth (N, J, K) for observations (N, ...), or frames of them (N, frames, ...)."""
         self._check_fitted()
+        shown, frames, shape = np.asarray(observations), self.codec_.frames, self.codec_.shape
+        if shown.shape[1:] not in ((frames, *shape), shape if frames == 1 else (frames, *shape)):
+            raise BadInput(f"observations have shape (N, {', '.join(map(str, shape))}). Received: {shown.shape}.")
         with torch.no_grad():
-            inputs = tuple(part.to(self.device_) for part in self.codec_.encode(np.asarray(observations)))
+            inputs = tuple(part.to(self.device_) for part in self.codec_.encode(shown))
             found: Array = self.learner_.values(inputs).cpu().numpy()
         return found
 
@@ -112,8 +116,12 @@ class Acts(Estimator):
         check_range("episodes", episodes, 1, 1_000_000, whole=True)
         environment = self._entered(X)
         if video is None:
-            return played(self._actors(environment, 1, seed), self._choose, self.codec_, episodes)[0].tolist()
-        return filmed(environment, self.codec_, self._choose, Path(video), episodes, seed)
+            actors = self._actors(environment, 1, SHOWN + seed)
+            try:
+                return played(actors, self._choose, self.codec_, episodes)[0].tolist()
+            finally:
+                actors.close()
+        return filmed(environment, self.codec_, self._choose, Path(video), episodes, SHOWN + seed)
 
     def evaluate(self, X: Any = None, y: Any = None, episodes: int = JUDGED) -> dict[str, float | None]:
         """Figures of so many episodes, played greedily; see `decet.tasks.act`. X: the environment, by default that of
@@ -145,7 +153,7 @@ class Acts(Estimator):
         return greedy(self.learner_.values, self.codec_, frames, self.device_)
 
     def _figures(self, environment: Environment, episodes: int, stream: int) -> dict[str, float | None]:
-        copies = min(episodes, 100) if environment.plain else 1
+        copies = min(episodes, JUDGED) if is_compiled(environment) else 1
         actors = self._actors(environment, copies, stream)
         try:
             figures: dict[str, float | None] = self._asked().metrics(
@@ -191,7 +199,7 @@ class _Learning:
             budget=left,
             folder=call.out,
             resume=call.resume,
-            identity=self._identity(),
+            identity=self._identity(source),
             on_epoch=call.on_epoch,
             show=call.show,
         )
@@ -248,6 +256,11 @@ class _Learning:
         """Raise BadInput where the memory of replay is larger than this machine's."""
         one = actors.shown[0].nbytes + 2 * len(self.codec.choices) + 5
         need, free = one * (kept * (1 + SPARE) + between * actors.count), free_memory()
+        least = ((self.family.lookahead or 1) + self.codec.frames + 2) * actors.count
+        if kept < least:
+            raise BadInput(f"a memory of {kept:,} steps is too small: {least:,} are needed at least (family.memory).")
+        if self.call.out is not None and need > shutil.disk_usage(self.call.out).free:
+            raise BadInput(f"replay memory needs {need / 1e9:.1f} GB, which the disk of {self.call.out} has not.")
         if self.call.out is None and need > free:
             raise BadInput(
                 f"replay memory of {kept:,} steps needs {need / 1e9:.1f} GB and {free / 1e9:.1f} GB are free: about "
@@ -256,10 +269,11 @@ class _Learning:
 
     def _trials(self) -> Callable[[Any], Array]:
         """Episodes played greedily, the same each time but for the network."""
-        count = self.asked.trials if self.environment.plain else min(self.asked.trials, 5)
+        known = is_compiled(self.environment)
+        count = self.asked.trials if known else min(self.asked.trials, FEW)
 
         def tried(learner: Any) -> Array:
-            actors = self.estimator._actors(self.environment, count if self.environment.plain else 1, TRIED)
+            actors = self.estimator._actors(self.environment, count if known else 1, TRIED)
             try:
                 return played(actors, lambda f: greedy(learner.values, self.codec, f, self.device), self.codec, count)[
                     0
@@ -269,9 +283,10 @@ class _Learning:
 
         return tried
 
-    def _identity(self) -> dict[str, str]:
+    def _identity(self, source: Playing) -> dict[str, str]:
         """What must be equal for a checkpoint to belong to this run."""
-        told = f"{self.environment.name} {self.codec.shape} {self.codec.choices} {self.codec.mean.tolist()}"
+        scale = (self.codec.mean.tolist(), self.codec.std.tolist())
+        told = f"{self.environment.name} {self.codec.shape} {self.codec.choices} {scale}"
         self.fingerprint = hashlib.sha256(told.encode()).hexdigest()
         return {
             "estimator": type(self.estimator).__name__,
@@ -282,6 +297,7 @@ class _Learning:
             "seed": str(self.estimator.seed),
             "budget": str(self.call.budget),
             "start": str(self.call.start),
+            "copies": f"{type(source.actors).__name__} {source.actors.count} {source.replay.length}",
             "data": self.fingerprint,
         }
 
@@ -294,7 +310,9 @@ class _Learning:
         estimator.family_, estimator.recipe_, estimator.question_ = self.family, self.recipe, self.advised
         estimator.history_, estimator.plan_ = outcome.history, outcome.plan
         estimator.warnings_, estimator.interrupted_, estimator.taken_ = [], outcome.interrupted, self.taken
-        estimator.metrics_ = estimator._figures(self.environment, JUDGED if self.environment.plain else 20, ASKED)
+        estimator.metrics_ = estimator._figures(
+            self.environment, JUDGED if is_compiled(self.environment) else 20, ASKED
+        )
         estimator.provenance_ = {
             "data": self.environment.name,
             "registered": self.environment.registered,

@@ -11,9 +11,9 @@ from gymnasium import error as errors
 from numpy.typing import NDArray
 from PIL import Image
 
-from decet.data.actors import BEGUN, ON, Copies
+from decet.data.actors import BEGUN, ON, TERMINATED, Copies
 from decet.data.environments import Environment, EnvironmentCodec
-from decet.data.playing import Recent
+from decet.data.playing import TOO_LONG, Recent
 from decet.errors import BadInput
 from decet.training.checkpoint import check_writable
 
@@ -45,17 +45,20 @@ def filmed(
         raise BadInput(
             f"to draw {environment.name} more must be installed ({line}): pip install 'decet[games]'."
         ) from error
-    recent, total = Recent(codec.frames, actors), 0.0
+    recent, total, steps, every = Recent(codec.frames, actors), 0.0, 0, 1
     while len(returns) < episodes:
         total += float(actors.step(codec.actions(choose(recent.frames)))[0])
         recent.see(actors)
-        frames.append(_frame(actors, environment.name))
-        if actors.flags[0] not in (ON, BEGUN):
+        steps += 1
+        if steps % every == 0:
+            frames.append(_frame(actors, environment.name))
+        if len(frames) > FRAMES:  # of a long film every other frame goes
+            frames, every = frames[::2], 2 * every
+        if actors.flags[0] not in (ON, BEGUN) or len(actors.since[0]) >= TOO_LONG:
             returns.append(total)
-            total = 0.0
+            total, actors.flags[0] = 0.0, TERMINATED if actors.flags[0] == ON else actors.flags[0]
     actors.close()
-    every = -(-len(frames) // FRAMES)
-    first, *others = frames[::every]
+    first, *others = frames
     beside = path.with_name(f".{path.name}.part")
     first.save(beside, "GIF", save_all=True, append_images=others, duration=PAUSE, loop=0)
     beside.replace(path)

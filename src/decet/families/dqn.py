@@ -107,6 +107,8 @@ class DQN:
         if settings.munchausen and len(answer.classes) > 1:
             raise BadInput("munchausen is of one choice, and this environment takes several at once. Leave it out.")
         body = settings.network.encoder(spec)
+        if any(isinstance(part, nn.modules.batchnorm._BatchNorm) for part in body.modules()):
+            raise BadInput("batch norm follows what is played, and the values with it: say norm='none' of the network.")
         return QLearner(body, answer, settings)
 
 
@@ -177,7 +179,7 @@ class QLearner(Learner):
     def slow(self) -> QNetwork:
         """The slow copy of the network."""
         if not self.copies:
-            self.copies.append(copy.deepcopy(self.network).requires_grad_(False))
+            self.copies.append(copy.deepcopy(self.network).requires_grad_(False).eval())
         return self.copies[0]
 
     def loss(self, batch: Batch, phase: str) -> Loss:

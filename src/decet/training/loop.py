@@ -315,6 +315,8 @@ class _Run:
         self.tried = self.snapshot["clock"]["step"]
         self.restore(self.snapshot)
         self.scale, self.failures = scale, failures
+        if self.stage.source.urgent:  # what the file points to would be overwritten
+            self.save()
         self.show.say(
             f"the loss of step {step} is not finite{_rows(suspect)}: back to step {self.clock.step}, "
             f"learning rate halved to {scale * (self.recipe.lr or 0):.3g}"
