@@ -183,7 +183,8 @@ def _tell_fit(model: Any, wanted: flags.Fit) -> None:
     if wanted.json:
         print(json.dumps(about))
     else:
-        print("{estimator} with {family} on {data}: {rows:,} rows, {seconds} s".format_map(about))
+        counted = "rows" if model.answer_ is not None else model.card[1]
+        print("{estimator} with {family} on {data}: {rows:,} {counted}, {seconds} s".format(**about, counted=counted))
         if model.metrics_:
             print(f"{_judged_on(told['validation'], model.sets_aside)}:")
             print(_metrics_table(model.metrics_))

@@ -63,17 +63,20 @@ def test_time_that_is_up_is_no_end() -> None:
     assert flags == [ON, ON, TRUNCATED, BEGUN]
 
 
-@pytest.mark.parametrize("name", ["CartPole-v1", "Pendulum-v1", "own"])
-@pytest.mark.parametrize("kind", [Compiled, Copies])
-def test_episodes_go_on_from_a_state_as_they_would_have(name: str, kind: type) -> None:
+@pytest.mark.parametrize(
+    ("source", "kind"),
+    [
+        ("CartPole-v1", Compiled),
+        ("Pendulum-v1", Compiled),
+        ("CartPole-v1", Copies),
+        ("Pendulum-v1", Copies),
+        (Steps, Copies),
+    ],
+)
+def test_episodes_go_on_from_a_state_as_they_would_have(source: Any, kind: type) -> None:
     if kind is Compiled:
         pytest.importorskip("numba")
-    if name == "own":
-        if kind is Compiled:
-            pytest.skip("own environments are not compiled")
-        environment = opened(lambda: Steps())
-    else:
-        environment = opened(name)
+    environment = opened(source)
     codec = EnvironmentCodec.of(Environments(), environment)
     chosen = np.random.default_rng(0).integers(0, codec.choices[0], (60, 3, 1))
     one = kind(environment, 3, seed=9)

@@ -3,27 +3,12 @@
 from __future__ import annotations
 
 import torch
+from tests.data.test_sampling import numbers, web
 
 from decet.contracts import Clock
 from decet.data import neighbourhoods
 from decet.data.neighbourhoods import EveryNode, Neighbourhoods, Strolls, batch_of, fits
-from decet.tensors import Edges, Sparse, Web
-
-N = 200
-
-
-def web(edges: int = 600, sparse: bool = False) -> Web:
-    """Nodes whose only feature is their number, so that they are known again."""
-    torch.manual_seed(0)
-    index = torch.randint(0, N, (2, edges))
-    number = torch.arange(N)
-    nodes = Sparse(torch.arange(N + 1), number * 0, number.float(), 1) if sparse else number.float().unsqueeze(1)
-    return Web(nodes, Edges(index, N, weight=index[0] * 1_000.0 + index[1], kind=index[0] % 3))
-
-
-def numbers(part: Web) -> torch.Tensor:
-    nodes = part.nodes
-    return (nodes.values if isinstance(nodes, Sparse) else nodes[:, 0]).long()
+from decet.tensors import Edges, Web
 
 
 def test_an_epoch_holds_every_row_once_and_is_a_function_of_the_clock() -> None:

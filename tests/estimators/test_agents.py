@@ -112,6 +112,22 @@ def test_pictures_and_joints_are_learned() -> None:
     assert joints.act([1.0, -1.0]).tolist() == [1.0, -1.0]
 
 
+def test_a_picture_whose_channels_come_first_is_told_to_be_read_as_a_vector() -> None:
+    class Turned(Joints):
+        observation_space = spaces.Box(0, 255, (3, 40, 40), np.uint8)
+
+        def reset(self, *, seed=None, options=None):
+            super().reset(seed=seed)
+            return np.zeros((3, 40, 40), np.uint8), {}
+
+        def step(self, action):
+            return np.zeros((3, 40, 40), np.uint8), *super().step(action)[1:]
+
+    with pytest.warns(decet.DataWarning, match="4,800 numbers are read as a vector: a picture has rows, columns"):
+        model = Agent(SMALL, steps=400).fit(Turned)
+    assert model.warnings_
+
+
 def test_a_saved_agent_is_gone_on_from(solved: Agent, tmp_path: Path) -> None:
     solved.save(tmp_path / "m")
     more = Agent(steps=1_200).fit("CartPole-v1", start=tmp_path / "m")

@@ -10,7 +10,7 @@ from __future__ import annotations
 import importlib.util
 import zlib
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from gymnasium import spaces
@@ -21,19 +21,20 @@ from decet.errors import BadInput
 
 Array = NDArray[Any]
 ON, TERMINATED, TRUNCATED, BEGUN = range(4)  # flags of a step: goes on, ends, is cut off, or was none: a new episode
+CARTPOLE, ACROBOT, MOUNTAIN_CAR, CONTINUOUS_CAR, PENDULUM = range(5)
 TASKS = {  # compiled: which, numbers of a state and of what is shown
-    "CartPole-v0": (0, 4, 4),
-    "CartPole-v1": (0, 4, 4),
-    "Acrobot-v1": (1, 4, 6),
-    "MountainCar-v0": (2, 2, 2),
-    "MountainCarContinuous-v0": (3, 2, 2),
-    "Pendulum-v1": (4, 2, 3),
+    "CartPole-v0": (CARTPOLE, 4, 4),
+    "CartPole-v1": (CARTPOLE, 4, 4),
+    "Acrobot-v1": (ACROBOT, 4, 6),
+    "MountainCar-v0": (MOUNTAIN_CAR, 2, 2),
+    "MountainCarContinuous-v0": (CONTINUOUS_CAR, 2, 2),
+    "Pendulum-v1": (PENDULUM, 2, 3),
 }
 COPIES, FEW = 16, 4  # that are played, of compiled and of other environments
 ENDLESS = 1 << 40
 
 
-class Actors:
+class Actors(Protocol):
     """So many copies. shown (E, ...): what each shows; flags (E,): how its last step went; episodes (E,)."""
 
     count: int
@@ -43,15 +44,12 @@ class Actors:
 
     def step(self, actions: Array) -> Array:
         """A step of each copy by its action, as `EnvironmentCodec.actions` gives them; the rewards (E,)."""
-        raise NotImplementedError  # pragma: no cover
 
     def state(self) -> dict[str, Any]:
         """What `restore` needs to go on from here."""
-        raise NotImplementedError  # pragma: no cover
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Go on from where this state was taken."""
-        raise NotImplementedError  # pragma: no cover
 
     def close(self) -> None:
         """Let go of what the copies hold."""
@@ -69,7 +67,7 @@ def is_compiled(environment: Environment) -> bool:
     return environment.plain and environment.name in TASKS and importlib.util.find_spec("numba") is not None
 
 
-class Compiled(Actors):
+class Compiled:
     """Copies of a classic task, each step of all one call."""
 
     def __init__(self, environment: Environment, count: int, seed: int) -> None:
@@ -100,8 +98,11 @@ class Compiled(Actors):
         for states, shown in zip(self.states, self.shown, strict=True):
             self.kernels.seen(self.task, states, shown)
 
+    def close(self) -> None:
+        """There is nothing to let go of."""
 
-class Copies(Actors):
+
+class Copies:
     """Copies of any environment, one after the other."""
 
     def __init__(self, environment: Environment, count: int, seed: int) -> None:

@@ -11,10 +11,19 @@ from typing import Any
 
 import numpy as np
 
+from decet.data.actors import (
+    ACROBOT,
+    BEGUN,
+    CARTPOLE,
+    CONTINUOUS_CAR,
+    MOUNTAIN_CAR,
+    ON,
+    PENDULUM,
+    TERMINATED,
+    TRUNCATED,
+)
 from decet.data.walk_kernels import bits, compiled
 
-CARTPOLE, ACROBOT, MOUNTAIN_CAR, CONTINUOUS_CAR, PENDULUM = range(5)
-ON, TERMINATED, TRUNCATED, BEGUN = range(4)  # flags of a step: goes on, ends, is cut off, or was none: a new episode
 TILT = 12 * 2 * math.pi / 360
 DRAWS = 8  # numbers drawn for the begin of an episode, at most
 

@@ -20,8 +20,8 @@ TRIED = 20  # epochs of subgraphs that tell how often a node is met
 NUMBERS = 12  # that a step holds of each number of a layer, more or less: itself, gradients, what is dropped, ...
 
 
-class Neighbourhoods(Source):
-    """Nodes in a new order each epoch, a function of the clock alone, each with what reaches it.
+class Parted(Source):
+    """Some nodes a step, and of the graph a part.
 
     asked (n,): the nodes in question; target, weight: one a node in question; rows: which of them train (None = all).
     batch: nodes a step. hops: layers of the network. hears: by which edges nodes hear, those "in", "out", or "both".
@@ -35,6 +35,16 @@ class Neighbourhoods(Source):
         self.hops, self.hears = hops, hears
         self.rows = torch.arange(len(target)) if rows is None else rows.cpu()
         self.steps = max(1, round(len(self.rows) / batch))
+        self._begin(batch)
+
+    def _begin(self, batch: int) -> None:
+        """What is made once."""
+
+
+class Neighbourhoods(Parted):
+    """Nodes in a new order each epoch, a function of the clock alone, each with what reaches it."""
+
+    def _begin(self, batch: int) -> None:
         self.epoch = -1
         self.parts: tuple[Tensor, ...] = ()
 
@@ -57,26 +67,20 @@ class Neighbourhoods(Source):
         return Batch((places, part.of(self.web)), self.target.index_select(0, index), weight, rows=index)
 
 
-class Strolls(Source):
-    """Subgraphs of random walks, drawn anew each step, a function of the clock alone; arguments as `Neighbourhoods`.
+class Strolls(Parted):
+    """Subgraphs of random walks, drawn anew each step, a function of the clock alone.
 
     Walks begin at `batch` / (hops + 1) of the nodes that train, and all of these that are met train in this step, each
     weighed by one over its chance to be met, which the subgraphs of `TRIED` epochs tell (Zeng et al., 1907.04931).
     Edges are not weighed: convolutions normalise them within the subgraph.
     """
 
-    def __init__(
-        self, asked: Tensor, web: Web, target: Tensor, weight: Tensor | None, rows: Tensor | None, batch: int,
-        hops: int, hears: str = "in",
-    ):  # fmt: skip
-        self.asked, self.web, self.target, self.weight = asked, web, target, weight
-        self.hops, self.hears = hops, hears
-        self.rows = (torch.arange(len(target)) if rows is None else rows.cpu()).to(asked.device)
-        self.steps = max(1, round(len(self.rows) / batch))
-        self.roots = max(1, min(batch, len(self.rows)) // (hops + 1))
-        self.row = torch.full((web.edges.count,), -1, device=asked.device)  # of each node, where it trains
-        self.row[asked.index_select(0, self.rows)] = self.rows
-        met = torch.zeros(web.edges.count, device=asked.device)
+    def _begin(self, batch: int) -> None:
+        self.rows, count = self.rows.to(self.asked.device), self.web.edges.count
+        self.roots = max(1, min(batch, len(self.rows)) // (self.hops + 1))
+        self.row = torch.full((count,), -1, device=self.asked.device)  # of each node, where it trains
+        self.row[self.asked.index_select(0, self.rows)] = self.rows
+        met = torch.zeros(count, device=self.asked.device)
         for seed in range(TRIED * self.steps):
             met[self._part(seed).nodes] += 1
         self.chance = met.clamp(min=1) / (TRIED * self.steps)

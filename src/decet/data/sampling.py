@@ -17,11 +17,11 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from decet.data.walks import GAMMA, MIX
 from decet.tensors import Edges, Rows, Sparse, Web
 
 NEIGHBOURS = 10  # of a node, at most
-GAMMA = 0x9E3779B97F4A7C15 - (1 << 64)  # of splitmix64, as whole numbers with a sign
-MIX = (0xBF58476D1CE4E5B9 - (1 << 64), 0x94D049BB133111EB - (1 << 64))
+STEP, FIRST, SECOND = (int(number) - (1 << 64) for number in (GAMMA, *MIX))  # of walks' bits, as numbers with a sign
 WHOLE = 1 << 32
 APART = 1 << 20  # draws of one node, at most
 
@@ -88,10 +88,10 @@ def strolled(edges: Edges, roots: Tensor, hops: int, seed: int, hears: str = "in
 
 
 def draws(seed: int, places: Tensor) -> Tensor:
-    """32 random bits of a seed and each place (splitmix64's upper half)."""
-    z = places * GAMMA + seed
-    z = (z ^ _right(z, 30)) * MIX[0]
-    z = (z ^ _right(z, 27)) * MIX[1]
+    """32 random bits of a seed and each place, the upper half of `walks.bits`."""
+    z = places * STEP + seed
+    z = (z ^ _right(z, 30)) * FIRST
+    z = (z ^ _right(z, 27)) * SECOND
     return _right(z ^ _right(z, 31), 32)
 
 

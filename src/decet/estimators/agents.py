@@ -22,7 +22,7 @@ from decet.data.playing import Pace, Playing, greedy, played
 from decet.data.replay import SPARE, Replay
 from decet.errors import BadInput, Unsupported, check_range
 from decet.estimators.base import Array, Estimator
-from decet.estimators.calls import Call, loaded, ready
+from decet.estimators.calls import Call, gone_on_from, ready
 from decet.estimators.film import filmed
 from decet.estimators.reading import DataWarning
 from decet.settings import joined
@@ -36,6 +36,10 @@ PARTS = 20  # of a run, after each of which the agent is tried
 PART = 5_000  # steps of a part, at most
 JUDGED = 100  # episodes
 ENDLESS = 1_000_000_000  # steps, where a budget says how long
+WIDE = 4_096  # numbers, from which they are surely a picture
+AS_VECTOR = (
+    "numbers are read as a vector: a picture has rows, columns and channels, in this order, as whole numbers (uint8)."
+)
 FEW = 5  # trials of what is not compiled
 TRIED, ASKED, SHOWN = 0x51ED, 0x2545F, 0x68BC1  # streams of seeds, apart from those that train
 
@@ -174,10 +178,7 @@ class _Learning:
         self.estimator, self.cell, self.call, self.environment = estimator, cell, call, environment
         self.inputs: Environments = estimator._inputs()
         self.seed, self.device = int(estimator.seed) & 0x7FFFFFFF, estimator._device()
-        self.before: Any = None if call.start is None else loaded(call.start)
-        if self.before is not None and type(self.before) is not type(estimator):
-            kind = type(estimator).__name__
-            raise BadInput(f"{call.start} holds a {type(self.before).__name__}, from which no {kind} can go on.")
+        self.before = gone_on_from(call, estimator)
         self.said = steps
 
     def run(self) -> None:
@@ -191,12 +192,11 @@ class _Learning:
             recent = float(np.mean(source.told)) if source.told else found
             return {"return": found, "return while learning": recent, "steps": float(source.met), "score": found}
 
-        left = None if call.budget is None else max(0.05, call.budget - (time.monotonic() - call.started))
         outcome = train(
             [Stage(self.learner, source, self.recipe, validate, name="play")],
             seed=self.seed,
             device=self.device,
-            budget=left,
+            budget=call.left,
             folder=call.out,
             resume=call.resume,
             identity=self._identity(source),
@@ -205,10 +205,7 @@ class _Learning:
         )
         source.actors.close()
         self._keep(source, outcome)
-        if call.out is not None:
-            estimator.save(call.out)
-            if not outcome.interrupted:
-                shutil.rmtree(call.out / "checkpoint", ignore_errors=True)
+        call.keep(estimator, outcome.interrupted)
 
     def _read(self) -> None:
         """How observations are scaled, and the settings in effect."""
@@ -216,6 +213,9 @@ class _Learning:
         first = EnvironmentCodec.of(self.inputs, environment)
         seen = None if first.picture else met(environment, first, self.inputs, self.seed, MET)
         self.codec = EnvironmentCodec.of(self.inputs, environment, seen)
+        self.notes = [] if first.picture or first.shape[0] < WIDE else [f"{first.shape[0]:,} {AS_VECTOR}"]
+        for note in self.notes:
+            warnings.warn(note, DataWarning, stacklevel=4)
         family: Any
         family, recipe, advised = estimator._joined_settings(self.cell, self.codec.spec, 0, self.call.budget)
         self.family, self.asked = family.settled(), estimator._asked(advised)
@@ -309,7 +309,7 @@ class _Learning:
         estimator.n_features_in_ = int(np.prod(self.codec.shape))
         estimator.family_, estimator.recipe_, estimator.question_ = self.family, self.recipe, self.advised
         estimator.history_, estimator.plan_ = outcome.history, outcome.plan
-        estimator.warnings_, estimator.interrupted_, estimator.taken_ = [], outcome.interrupted, self.taken
+        estimator.warnings_, estimator.interrupted_, estimator.taken_ = self.notes, outcome.interrupted, self.taken
         estimator.metrics_ = estimator._figures(
             self.environment, JUDGED if is_compiled(self.environment) else 20, ASKED
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
@@ -62,6 +63,19 @@ class Call:
             started=time.monotonic(),
         )
 
+    @property
+    def left(self) -> float | None:
+        """Seconds of the budget that are left."""
+        return None if self.budget is None else max(0.05, self.budget - (time.monotonic() - self.started))
+
+    def keep(self, estimator: Estimator, interrupted: bool) -> None:
+        """Write the model, where it has a folder; a run that was interrupted can still be resumed."""
+        if self.out is None:
+            return
+        estimator.save(self.out)
+        if not interrupted:
+            shutil.rmtree(self.out / "checkpoint", ignore_errors=True)
+
 
 @contextmanager
 def ready(estimator: Estimator, call: Call) -> Iterator[None]:
@@ -80,6 +94,15 @@ def ready(estimator: Estimator, call: Call) -> Iterator[None]:
             check_free(call.out, resume=call.resume, overwrite=call.overwrite)
         with torch.inference_mode(False), torch.enable_grad():  # whatever the caller has switched off
             yield
+
+
+def gone_on_from(call: Call, estimator: Estimator) -> Any:
+    """The saved estimator that a fit goes on from, None where it begins afresh. Raises BadInput for another kind."""
+    found = None if call.start is None else loaded(call.start)
+    if found is not None and type(found) is not type(estimator):
+        kind = type(estimator).__name__
+        raise BadInput(f"{call.start} holds a {type(found).__name__}, from which a {kind} cannot go on.")
+    return found
 
 
 def loaded(folder: Path) -> Any:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import shutil
 import sys
 import time
 import warnings
@@ -330,14 +329,11 @@ class _Learning:
         seen = 0 if before is None else int(before.codec_.counts.sum())
         recipe, learner = self._learner(lexicon, len(corpus) + seen, before)
         source = Sentences(corpus)
-        left = None
-        if self.call.budget is not None:
-            left = max(0.05, self.call.budget - (time.monotonic() - self.call.started))
         outcome = train(
             [Stage(learner, source, recipe, name="words", guarded=False)],  # vectors are there once
             seed=int(self.estimator.seed),
             device=self.estimator._device(),
-            budget=left,
+            budget=self.call.left,
             folder=self.call.out,
             resume=self.call.resume,
             identity=self._identity(recipe, corpus),
@@ -345,10 +341,7 @@ class _Learning:
             show=self.call.show,
         )
         self._keep(learner, lexicon, corpus, recipe, outcome, given.source)
-        if self.call.out is not None:
-            self.estimator.save(self.call.out)
-            if not outcome.interrupted:
-                shutil.rmtree(self.call.out / "checkpoint", ignore_errors=True)
+        self.call.keep(self.estimator, outcome.interrupted)
 
     def _before(self) -> Any:
         """The model to go on from: a saved one, or in `partial_fit` this one as it is."""

@@ -8,7 +8,6 @@ leaves the first of them a few epochs only, rows are set aside here too, and the
 
 from __future__ import annotations
 
-import shutil
 import time
 import warnings
 from collections.abc import Callable
@@ -135,10 +134,7 @@ class _Fit:
             choice.how = "rows given"
             choice.metrics = self._metrics(predicted, self.answer.encode(answers).numpy())
         self._keep(learner, outcome, choice)
-        if self.call.out is not None:
-            self.estimator.save(self.call.out)
-            if not outcome.interrupted:  # an interrupted run can still be resumed
-                shutil.rmtree(self.call.out / "checkpoint", ignore_errors=True)
+        self.call.keep(self.estimator, outcome.interrupted)
 
     def _count_asked(self, *parts: Array | None) -> None:
         """How many rows are to be answered after training."""
@@ -282,15 +278,9 @@ class _Fit:
         """What is trained before the answers come in, on the training rows alone."""
         return [] if self.cell.first is None or self.taken else self.cell.first(learner, inputs, rows)
 
-    def _left(self) -> float | None:
-        """Seconds of the budget that are left."""
-        if self.call.budget is None:
-            return None
-        return max(0.05, self.call.budget - (time.monotonic() - self.call.started))
-
     def _for_training(self, learner: Learner) -> float | None:
         """Seconds of the budget that training may take: the answers that follow it are timed on a few rows first."""
-        left = self._left()
+        left = self.call.left
         if left is None:
             return left
         learner.to(self.device)
@@ -436,7 +426,7 @@ class _Fit:
         """Whether one fit of all of the budget tells more than six, which alone tell a coverage beyond the usual."""
         if self.call.budget is None or self._said_length() or self.asked.coverage > USUAL:
             return False
-        return too_short(len(first.scores), self.count, 1 - (self._left() or 0.0) / self.call.budget, FOLDS + 1)
+        return too_short(len(first.scores), self.count, 1 - (self.call.left or 0.0) / self.call.budget, FOLDS + 1)
 
     def _chosen(self, found: Pooled) -> Choice:
         return Choice(found.epochs, found.held, found.rows, self._metrics(found.held.answers, found.held.target))
@@ -467,7 +457,7 @@ class _Fit:
             answers[here:], scores[here:] = answers[-1:], scores[-1:]
             return not said and 0 < patience <= len(scores) - 1 - int(np.argmax(scores))
 
-        left = self._left()
+        left = self.call.left
         source = self._source(learner, inputs, rows, weight, recipe)
         augment = self._augmentation(codec, recipe, source)
         last = Stage(learner, source, recipe, validate, f"fold {number + 1} of {FOLDS}", augment)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import shutil
 import time
 import warnings
 from collections.abc import Callable
@@ -21,7 +20,7 @@ from decet.data.known import KnownNodes
 from decet.data.neighbourhoods import EveryNode, Neighbourhoods, Strolls, batch_of
 from decet.errors import BadInput, Unsupported
 from decet.estimators.base import Array, Estimator
-from decet.estimators.calls import Call, loaded, ready
+from decet.estimators.calls import Call, gone_on_from, ready
 from decet.estimators.embedding import refuse_unused
 from decet.estimators.nodes import GraphReader, has_room
 from decet.estimators.reading import DataWarning, Given
@@ -162,12 +161,7 @@ class _Learning:
     def __init__(self, estimator: LearnsGraph, cell: Any, call: Call) -> None:
         self.estimator, self.cell, self.call = estimator, cell, call
         self.inputs: Graphs = estimator._inputs()
-        self.before: Any = None if call.start is None else loaded(call.start)
-        if self.before is not None and type(self.before) is not type(estimator):
-            raise BadInput(
-                f"{call.start} holds a {type(self.before).__name__}, from which a {type(estimator).__name__} cannot go "
-                "on."
-            )
+        self.before = gone_on_from(call, estimator)
 
     def run(self, given: Given) -> None:
         self.given, estimator, device = given, self.estimator, self.estimator._device()
@@ -180,14 +174,11 @@ class _Learning:
         self.notes = self._noted()
         family, recipe, learner = self._learner()
         stage = self._stage(family, recipe, learner, device)
-        left = None
-        if self.call.budget is not None:
-            left = max(0.05, self.call.budget - (time.monotonic() - self.call.started))
         outcome = train(
             [stage],
             seed=int(estimator.seed),
             device=device,
-            budget=left,
+            budget=self.call.left,
             folder=self.call.out,
             resume=self.call.resume,
             identity=self._identity(family, recipe),
@@ -196,10 +187,7 @@ class _Learning:
         )
         estimator._finish(learner.to(device).eval(), self.apart, self.codec, self.asked)
         self._keep(learner, family, recipe, outcome)
-        if self.call.out is not None:
-            estimator.save(self.call.out)
-            if not outcome.interrupted:
-                shutil.rmtree(self.call.out / "checkpoint", ignore_errors=True)
+        self.call.keep(estimator, outcome.interrupted)
 
     def _noted(self) -> list[str]:
         """What is legal but surely not what was meant; told once."""

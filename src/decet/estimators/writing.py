@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import shutil
 import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -312,10 +311,7 @@ class _Learning:
             show=self.call.show,
         )
         self._keep(learner, family, recipe, outcome)
-        if self.call.out is not None:
-            self.estimator.save(self.call.out)
-            if not outcome.interrupted:
-                shutil.rmtree(self.call.out / "checkpoint", ignore_errors=True)
+        self.call.keep(self.estimator, outcome.interrupted)
 
     # ---------------------------------------------------------------------------------------------------- the text
 
