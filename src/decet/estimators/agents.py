@@ -8,6 +8,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
@@ -208,16 +209,21 @@ class _Learning:
         call.keep(estimator, outcome.interrupted)
 
     def _read(self) -> None:
-        """How observations are scaled, and the settings in effect."""
-        environment, estimator = self.environment, self.estimator
-        first = EnvironmentCodec.of(self.inputs, environment)
-        seen = None if first.picture else met(environment, first, self.inputs, self.seed, MET)
-        self.codec = EnvironmentCodec.of(self.inputs, environment, seen)
+        """The settings in effect, then how observations are scaled, for which some steps are played."""
+        first = EnvironmentCodec.of(self.inputs, self.environment)
+        self._settle(first)
+        seen = None if first.picture else met(self.environment, first, self.inputs, self.seed, MET)
+        self.codec = EnvironmentCodec.of(self.inputs, self.environment, seen)
         self.notes = [] if first.picture or first.shape[0] < WIDE else [f"{first.shape[0]:,} {AS_VECTOR}"]
         for note in self.notes:
             warnings.warn(note, DataWarning, stacklevel=4)
+        self.taken = 0 if self.before is None else self.before._lend(self.learner, self.codec, same_answer=True)
+
+    def _settle(self, codec: EnvironmentCodec) -> None:
+        """What is played, how it is learned from, and the network."""
+        estimator = self.estimator
         family: Any
-        family, recipe, advised = estimator._joined_settings(self.cell, self.codec.spec, 0, self.call.budget)
+        family, recipe, advised = estimator._joined_settings(self.cell, codec.spec, 0, self.call.budget)
         self.family, self.asked = family.settled(), estimator._asked(advised)
         self.advised = advised
         steps = self.said or estimator.steps or (ENDLESS if self.call.budget is not None else self.asked.steps)
@@ -232,8 +238,7 @@ class _Learning:
         self.recipe = replace(joined(recipe, replace(FALLBACK, epochs=None)), steps=learned)
         with torch.random.fork_rng(devices=[]):
             torch.default_generator.manual_seed(self.seed)
-            self.learner = self.family.learner(self.codec.spec, self.codec.answer)
-        self.taken = 0 if self.before is None else self.before._lend(self.learner, self.codec, same_answer=True)
+            self.learner = self.family.learner(codec.spec, codec.answer)
 
     def _source(self) -> Playing:
         family, recipe = self.family, self.recipe
@@ -273,11 +278,11 @@ class _Learning:
         count = self.asked.trials if known else min(self.asked.trials, FEW)
 
         def tried(learner: Any) -> Array:
+            choose = partial(greedy, learner.values, self.codec, device=self.device)
             actors = self.estimator._actors(self.environment, count if known else 1, TRIED)
             try:
-                return played(actors, lambda f: greedy(learner.values, self.codec, f, self.device), self.codec, count)[
-                    0
-                ]
+                returns, _ = played(actors, choose, self.codec, count)
+                return returns
             finally:
                 actors.close()
 
