@@ -35,7 +35,7 @@ class Row(gymnasium.Env):
         return np.array([self.place], np.float32), float(over), over, self.age == 20, {}
 
 
-PACE = Pace(warmup=40, ratio=0.5, explore=0.1, fade=0.5, persist=0.0, batch=8, steps=2, discount=0.9)
+PACE = Pace(warmup=40, ratio=0.5, explore=0.1, fade=0.5, persist=0.0, batch=8, discount=0.9)
 
 
 def right(inputs: tuple) -> torch.Tensor:
@@ -48,7 +48,7 @@ def source(pace: Pace = PACE, copies: int = 2, frames: int = 1) -> Playing:
     said = Environments(copies=copies, frames=frames)
     codec = EnvironmentCodec.of(said, environment)
     actors = Copies(environment, copies, seed=0)
-    memory = Replay(500, copies, (1,), np.float32, 1, frames, spare=100)
+    memory = Replay(500, copies, (1,), np.float32, 1, frames, spare=100, lookahead=2)
     return Playing(actors, codec, memory, right, pace, 10, torch.device("cpu"))
 
 
