@@ -17,7 +17,8 @@ import torch
 
 from decet.contracts import Stage
 from decet.data.actors import Actors, actors_of, is_compiled, met
-from decet.data.environments import Environment, EnvironmentCodec, Environments, opened
+from decet.data.environment_codec import EnvironmentCodec
+from decet.data.environments import Environment, Environments, opened
 from decet.data.pictures import free_memory
 from decet.data.playing import Pace, Playing, greedy, played
 from decet.data.replay import SPARE, Replay
@@ -212,7 +213,7 @@ class _Learning:
         """The settings in effect, then how observations are scaled, for which some steps are played."""
         first = EnvironmentCodec.of(self.inputs, self.environment)
         self._settle(first)
-        seen = None if first.picture else met(self.environment, first, self.inputs, self.seed, MET)
+        seen = None if not first.layout.numbers else met(self.environment, first, self.inputs, self.seed, MET)
         self.codec = EnvironmentCodec.of(self.inputs, self.environment, seen)
         self.notes = [] if first.picture or first.shape[0] < WIDE else [f"{first.shape[0]:,} {AS_VECTOR}"]
         for note in self.notes:
