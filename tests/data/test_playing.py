@@ -11,7 +11,8 @@ from gymnasium import spaces
 
 from decet.contracts import Clock
 from decet.data.actors import BEGUN, Copies
-from decet.data.environments import EnvironmentCodec, Environments, opened
+from decet.data.environment_codec import EnvironmentCodec
+from decet.data.environments import Environments, opened
 from decet.data.playing import Pace, Playing, Recent, played
 from decet.data.replay import Replay
 from decet.training.checkpoint import same_tree

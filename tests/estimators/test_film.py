@@ -10,7 +10,8 @@ import pytest
 from gymnasium import spaces
 from PIL import Image
 
-from decet.data.environments import EnvironmentCodec, Environments, opened
+from decet.data.environment_codec import EnvironmentCodec
+from decet.data.environments import Environments, opened
 from decet.errors import BadInput
 from decet.estimators.film import FRAMES, filmed
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from decet.contracts import Batch, Clock, Source
 from decet.data.actors import BEGUN, ON, Actors
-from decet.data.environments import EnvironmentCodec
+from decet.data.environment_codec import EnvironmentCodec
 from decet.data.replay import Replay, Transitions
 
 Array = NDArray[Any]

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from decet.contracts import Batch, Clock, Source
 from decet.data.actors import BEGUN, ON, TERMINATED, TRUNCATED, Actors
-from decet.data.environments import EnvironmentCodec
+from decet.data.environment_codec import EnvironmentCodec
 from decet.data.playing import TOO_LONG, Pace, Recent, batch_of, made_up
 from decet.data.replay import Replay
 from decet.errors import BadInput, listed
@@ -134,7 +134,7 @@ def _memory(
     parts.append((flags, np.full(len(ends), BEGUN, flags.dtype)))
     rows = [np.insert(values, ends + 1, more, axis=0)[:, None] for values, more in parts]
     memory = Replay(
-        len(rows[0]), 1, codec.shape, np.uint8 if codec.picture else np.float32, len(codec.choices), codec.frames,
+        len(rows[0]), 1, codec.shape, codec.layout.kind, len(codec.choices), codec.frames,
         lookahead=lookahead,
     )  # fmt: skip
     memory.fill(*rows)

@@ -17,7 +17,8 @@ import torch
 
 from decet.contracts import Stage, TableSpec
 from decet.data.actors import Actors, actors_of, is_compiled, met
-from decet.data.environments import Environment, EnvironmentCodec, Environments, opened
+from decet.data.environment_codec import EnvironmentCodec
+from decet.data.environments import Environment, Environments, opened
 from decet.data.pictures import free_memory
 from decet.data.playing import Pace, Player, Playing, greedy, inputs_of, played
 from decet.data.recorded import Recorded, fingerprint, read, record
@@ -257,8 +258,8 @@ class _Learning:
         """The settings in effect, then how observations are scaled, for which some steps are played."""
         first = EnvironmentCodec.of(self.inputs, self.environment)
         self._settle(first)
-        series = not first.picture and TableSpec not in self.family.network.reads
-        seen = None if first.picture else met(self.environment, first, self.inputs, self.seed, MET)
+        series = TableSpec not in self.family.network.reads
+        seen = None if not first.layout.numbers else met(self.environment, first, self.inputs, self.seed, MET)
         self.codec = EnvironmentCodec.of(self.inputs, self.environment, seen, series)
         with torch.random.fork_rng(devices=[]):
             torch.default_generator.manual_seed(self.seed)

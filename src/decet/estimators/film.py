@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from decet.data.actors import BEGUN, ON, TERMINATED, Copies
-from decet.data.environments import Environment, EnvironmentCodec
+from decet.data.environment_codec import EnvironmentCodec
+from decet.data.environments import Environment
 from decet.data.playing import TOO_LONG, Recent
 from decet.errors import BadInput
 from decet.training.checkpoint import check_writable
@@ -34,9 +36,7 @@ def filmed(
     if path.suffix.lower() != ".gif":
         raise BadInput(f"a film is a .gif. Received: {str(path)!r}.")
     check_writable(path, "the film ")
-    drawn = Environment(
-        environment.name, lambda _: environment.make("rgb_array"), environment.observations, environment.actions
-    )
+    drawn = replace(environment, make=lambda _: environment.make("rgb_array"))
     try:
         actors = Copies(drawn, 1, seed)
         frames, returns = [_frame(actors, environment.name)], list[float]()
