@@ -40,10 +40,10 @@ def written(path: Path, held: dict[str, np.ndarray]) -> Path:
 def test_what_is_played_is_recorded_and_read(tmp_path: Path) -> None:
     environment, of = opened("CartPole-v1", limit=30), codec()
     actors = actors_of(environment, SAID, seed=0)
-    returns = record(actors, lambda frames: (frames[:, -1, 2:3] > 0).astype(int), of, 5, 0.2, 0, tmp_path / "a.npz")
+    returns = record(actors, lambda frames: (frames[:, -1, 2:3] > 0).astype(int), of, 20, 0.6, 0, tmp_path / "a.npz")
     memory = read(tmp_path / "a.npz", of, 1)
     flags = memory.flags[: memory.cursor, 0]
-    assert np.count_nonzero(np.isin(flags, (TERMINATED, TRUNCATED))) == np.count_nonzero(flags == BEGUN) == 5
+    assert np.count_nonzero(np.isin(flags, (TERMINATED, TRUNCATED))) == np.count_nonzero(flags == BEGUN) == 20
     assert memory.rewards[: memory.cursor].sum() == sum(returns)
     assert 30.0 in returns  # some were cut off
     drawn = memory.draw(500, 0.9, np.random.default_rng(0))
@@ -101,7 +101,7 @@ def test_files_that_are_none_are_told(tmp_path: Path) -> None:
     (tmp_path / "text.npz").write_text("no archive")
     with pytest.raises(BadInput, match=r"is no \.npz of recorded play"):
         read(tmp_path / "text.npz", codec(), 1)
-    with pytest.raises(BadInput, match="lacks actions and terminations; it holds observations and rewards"):
+    with pytest.raises(BadInput, match="lacks actions, terminations; it holds observations, rewards"):
         read(written(tmp_path, {"observations": np.zeros((2, 4)), "rewards": np.zeros(2)}), codec(), 1)
     with pytest.raises(BadInput, match="holds no steps"):
         read(written(tmp_path, steps(0)), codec(), 1)

@@ -18,8 +18,8 @@ from decet.data.replay import Replay
 from decet.data.rollouts import Rollouts
 from decet.training.checkpoint import same_tree
 
-PACE = Pace(warmup=0, ratio=2 / 16, explore=0.3, fade=0.5, persist=0.0, batch=16, discount=0.9, trace=0.5)
-LONG = 12
+PACE = Pace(warmup=0, ratio=2 / 50, explore=0.3, fade=0.5, persist=0.0, batch=50, discount=0.9, trace=0.5)
+LONG = 40
 
 
 def worth(inputs: tuple) -> torch.Tensor:
@@ -29,9 +29,9 @@ def worth(inputs: tuple) -> torch.Tensor:
 
 
 def rollouts(folder: Path | None = None, **more) -> Rollouts:
-    environment, said = opened("CartPole-v1", limit=9), Environments(copies=4)
+    environment, said = opened("CartPole-v1", limit=15), Environments(copies=4)
     codec, actors = EnvironmentCodec.of(said, environment), actors_of(environment, said, seed=0)
-    memory = Replay(4 * LONG, 4, (4,), np.float32, 1, spare=40, lookahead=LONG, folder=folder)
+    memory = Replay(4 * LONG, 4, (4,), np.float32, 1, spare=200, lookahead=LONG, folder=folder)
     return Rollouts(actors, codec, memory, worth, replace(PACE, **more), 5, torch.device("cpu"))
 
 
@@ -90,5 +90,5 @@ def test_an_example_plays_nothing() -> None:
     source = rollouts()
     batch = source.example()
     assert source.met == 0
-    assert batch.inputs[0].shape == (16, 4)
+    assert batch.inputs[0].shape == (50, 4)
     assert batch.target[3] is None

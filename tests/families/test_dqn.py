@@ -245,7 +245,7 @@ def test_what_others_played_is_learned_from_with_caution() -> None:
 def test_noise_is_in_training_and_in_the_slow_copy_only() -> None:
     model, given = learner(noisy=0.5), batch()
     one, other = model.loss(given, "train").total, model.loss(given, "train").total
-    assert float(one) != float(other)
+    assert one.item() != other.item()
     assert not torch.equal(model.slow(given.inputs), model.slow(given.inputs))
     model.eval()
     assert torch.equal(model.values(given.inputs), model.values(given.inputs))

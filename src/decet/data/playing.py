@@ -35,8 +35,9 @@ class Pace:
 
     warmup: steps of the environment that are played at random first. ratio: steps of learning for each of the
     environment's. explore: the chance of a random action from `fade` of the run on, falling to it from 1;
-    persist: how long it is held on to (2006.01782): k steps with a chance as k^-persist; 0: one step. batch: transitions
-    a step of learning; discount: of the next step's worth; trace: how much longer targets count, without memory.
+    persist: how long it is held on to (2006.01782): k steps with a chance as k^-persist; 0: one step.
+    batch: transitions a step of learning. discount: of the next step's worth. trace: without memory, how much of a
+    target comes from further steps.
     """
 
     warmup: int

@@ -101,17 +101,23 @@ class Replay:
         if high <= low:
             raise BadInput(f"replay memory holds {self.cursor} rows, too few to draw {self.lookahead} steps from.")
         if self.priorities is not None:
-            places, chances = self.priorities.draw(count, rng)
-            rows = self.cursor - 1 - (self.cursor - 1 - places // self.copies) % self.length
-            found = self.at(rows * self.copies + places % self.copies, discount)
-            found.weight = ((chances / chances.min()) ** -correction).astype(np.float32)
-            return found
+            return self._by_priority(self.priorities, count, discount, rng, correction)
         found = np.empty(0, np.int64)
         while len(found) < count:
             rows = rng.integers(low * self.copies, high * self.copies, count + count // 8 + 8)
             played = self.flags[rows // self.copies % self.length, rows % self.copies] != BEGUN
             found = np.concatenate([found, rows[played]])
         return self.at(found[:count], discount)
+
+    def _by_priority(
+        self, priorities: Priorities, count: int, discount: float, rng: np.random.Generator, correction: float
+    ) -> Transitions:
+        places, chances = priorities.draw(count, rng)
+        row, copy = np.divmod(places, self.copies)
+        last = self.cursor - 1
+        drawn = self.at((last - (last - row) % self.length) * self.copies + copy, discount)
+        drawn.weight = ((chances / chances.min()) ** -correction).astype(np.float32)
+        return drawn
 
     def learn(self, rows: Array, errors: Array) -> None:
         """How wrong these were: transitions of the last draw."""

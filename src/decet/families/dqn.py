@@ -56,7 +56,8 @@ class DQN:
     munchausen: how much of the policy's sureness joins the reward; 0 = none.
     memory: steps that are kept; 0: none (PQN), what is played is learned from and forgotten.
     trace: without memory, how much of a target comes from further steps, 0 to 1 (lambda).
-    warmup: steps at random before learning. ratio: steps of learning for each of the environment's, all copies together.
+    warmup: steps at random before learning. ratio: steps of learning for each of the environment's, all copies
+        together.
     explore: share of random actions from `fade` (a share of the run) on; it falls there from 1.
     persist: how long a random action is held on to: k steps with a chance as k^-persist (2006.01782); 0: one step.
     follow: how the copy follows the network: below 1 the share that it takes over each step, else all of it each so
@@ -114,9 +115,7 @@ class DQN:
     @classmethod
     def rainbow(cls) -> DQN:
         """What Rainbow puts together (1710.02298), its distribution by quantiles instead of fixed values."""
-        return cls(
-            double=True, dueling=True, lookahead=3, priority=0.5, quantiles=51, noisy=0.5, explore=0.0, fade=0.0
-        )
+        return cls(double=True, dueling=True, lookahead=3, priority=0.5, quantiles=51, noisy=0.5, explore=0.0, fade=0.0)
 
     @classmethod
     def parallel(cls) -> DQN:
