@@ -101,6 +101,7 @@ def test_episodes_go_on_from_a_state_as_they_would_have(source: Any, kind: type)
         ("BipedalWalker-v3", "Box2D"),
         ("Hopper-v5", "mujoco"),
         ("FrozenLake-v1", "gymnasium"),
+        ("ALE/Breakout-v5", "ale_py"),
     ],
 )
 def test_games_and_robots_go_on_from_a_state_as_they_would_have(name: str, package: str) -> None:

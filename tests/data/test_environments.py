@@ -59,6 +59,12 @@ def test_an_id_an_object_and_a_function_are_environments() -> None:
         (lambda: 3, "the function made a int, which is no environment"),
         (lambda x: x, "the function that makes the environment failed .*It takes no values"),
         (lambda: 1 / 0, r"the function that makes the environment failed \(ZeroDivisionError: division by zero\)"),
+        ("Cart Pole", r"'Cart Pole' cannot be made \(Malformed environment ID.*Did you mean 'CartPole-v1'"),
+        ("Hopper-v2", r"'Hopper-v2' cannot be made \(The mujoco v2 and v3 based environments have been moved"),
+        (
+            "nothing:Robot-v0",
+            r"nothing:Robot-v0 needs what is not installed \(No module named 'nothing'.*imported\)\.$",
+        ),
         ("Taxi-v3", "there is no environment 'Taxi-v3'. Did you mean 'Taxi-v4'"),
     ],
 )
@@ -73,6 +79,12 @@ def test_an_environment_without_spaces_breaks_a_rule() -> None:
 
     with pytest.raises(BadInput, match="Bare breaks a rule of Gymnasium: it has no observation_space"):
         opened(Bare())
+
+    class Sizes(gymnasium.Env):
+        observation_space = (2,)
+
+    with pytest.raises(BadInput, match="Sizes breaks a rule of Gymnasium: its observation_space is a tuple"):
+        opened(Sizes())
 
 
 def test_what_is_missing_is_named_with_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:

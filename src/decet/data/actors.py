@@ -72,14 +72,18 @@ class Actors(Protocol):
 
 def actors_of(environment: Environment, said: Environments, seed: int, copies: int | None = None) -> Actors:
     """Copies of an environment: compiled where it is one of the classic tasks as Gymnasium has them, in processes of
-    their own where workers are said."""
+    their own where workers are said. copies: of a few that are only looked at; one alone needs no process."""
     known = is_compiled(environment)
     count = copies or said.copies or (COPIES if known else FEW)
     if known:
         return Compiled(environment, count, seed)
     if said.renew is not None:
         environment = replace(environment, renewed=said.renew)
-    return Copies(environment, count, seed)
+    if not said.workers or copies == 1:
+        return Copies(environment, count, seed)
+    from decet.data.workers import Workers
+
+    return Workers(environment, count, seed, said.workers, said.timeout)
 
 
 def is_compiled(environment: Environment) -> bool:

@@ -102,12 +102,12 @@ def _registered(name: str, limit: int | None) -> Environment:
         first = _made(name, None, limit)
     except (errors.NameNotFound, errors.NamespaceNotFound, errors.VersionNotFound, errors.DeprecatedEnv) as error:
         raise BadInput(f"there is no environment {name!r}.{suggest(name, _ids())} ({_line(error)})") from error
-    except (errors.DependencyNotInstalled, ImportError) as error:
-        raise BadInput(
-            f"{name} needs what is not installed ({_line(error)}). Say pip install 'decet[games]'."
-        ) from error
-    except errors.Error as error:
-        raise BadInput(f"{name!r} cannot be made ({_line(error)}).") from error
+    except (errors.DependencyNotInstalled, ModuleNotFoundError) as error:
+        say = "" if ":" in name else " Say pip install 'decet[games]'."  # with a colon a package of the user's is named
+        raise BadInput(f"{name} needs what is not installed ({_line(error)}).{say}") from error
+    except (errors.Error, ImportError) as error:
+        known = "" if name in gymnasium.registry else suggest(name, _ids())
+        raise BadInput(f"{name!r} cannot be made ({_line(error)}).{known}") from error
     except Exception as error:  # whatever its package raises
         raise BadInput(f"{name!r} cannot be made ({type(error).__name__}: {_line(error)}).") from error
     spec, told = first.spec, _checked(first, name)
@@ -164,7 +164,12 @@ def _described(first: Any, make: Callable[[str | None], Any], limit: int | None)
 def _checked(first: Any, name: str) -> tuple[spaces.Space[Any], spaces.Space[Any]]:
     for part in ("observation_space", "action_space"):
         if not isinstance(getattr(first, part, None), spaces.Space):
-            raise BadInput(f"{name} breaks a rule of Gymnasium: it has no {part}.")
+            held = (
+                f"its {part} is a {type(getattr(first, part)).__name__}"
+                if hasattr(first, part)
+                else f"it has no {part}"
+            )
+            raise BadInput(f"{name} breaks a rule of Gymnasium: {held}, where a space of gymnasium.spaces must be.")
     return first.observation_space, first.action_space
 
 
