@@ -29,6 +29,18 @@ def test_returns_are_told_an_episode_a_line(agent: str, capsys: pytest.CaptureFi
     assert f"episode 1: {told['return']:g}" == lines[0]
 
 
+def test_an_agent_is_shown_with_its_network(agent: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["show", agent]) == 0
+    told = capsys.readouterr().out
+    network = "network DNN (width 32, depth 1, embedding none, dropout 0.0), double True"
+    assert told.startswith("Agent of CartPole-v1\n")
+    assert f"\nfamily DQN: {network}" in told
+    assert "\nfigures episodes played greedily, from begins that training never saw:\n" in told
+    assert f"\n- family: DQN: {network}" in (Path(agent) / "README.md").read_text(encoding="utf-8")
+    assert main(["show", agent, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["family"]["network"]["name"] == "DNN"
+
+
 def test_an_agent_is_judged_where_it_learned_or_where_it_is_put(agent: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["evaluate", agent, "--json"]) == 0
     assert {"return", "middle", "middle_low", "middle_high", "length"} <= set(json.loads(capsys.readouterr().out))

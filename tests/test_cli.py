@@ -113,6 +113,8 @@ def wait_for(what: Callable[[], object], seconds: float = 60.0) -> None:
         ("fit table-classifier --recipe.help", "peak learning rate."),
         ("fit table-classifier --inputs.help", "--inputs.drop"),
         ("fit table-classifier --family DNN --family.help", "--family.sigma"),
+        ("fit agent --help", "--family.network NAME"),
+        ("fit agent --family.network DNN --family.network.help", "--family.network.width"),
         ("predict --help", "--out FILE"),
         ("fit text-classifier --help", "--family.kernels"),
         ("fit text-classifier --inputs.help", "--inputs.unit"),

@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from decet import DNN, BadInput, Recipe, TableClassifier, TableRegressor, Tables, Unsupported, Word2Vec, flags
+from decet import (
+    CNN,
+    DNN,
+    DQN,
+    Agent,
+    BadInput,
+    Recipe,
+    TableClassifier,
+    TableRegressor,
+    Tables,
+    Unsupported,
+    Word2Vec,
+    flags,
+)
 from decet.errors import listed
-from decet.tasks.classify import Classify
 
 
 def read(line: str) -> flags.Fit:
@@ -239,6 +250,106 @@ def test_a_file_that_is_not_there(tmp_path: Path) -> None:
     assert refused(f"{START} --config {path}") == f"--config {path} cannot be read (No such file or directory)."
 
 
+# ------------------------------------------------------------------------------------------- settings within settings
+
+CART = "agent CartPole-v1"
+NETWORK = f"{CART} --family.network"
+
+
+@pytest.mark.parametrize(
+    ("line", "network"),
+    [
+        ("DNN", DNN()),
+        ("DNN --family.network.width 24 --family.network.depth 2", DNN(width=24, depth=2)),
+        ("dnn --family.network.hidden 24,24", DNN(hidden=(24, 24))),
+        ("CNN --family.network.layers=[16,flat,dense128]", CNN(layers=(16, "flat", "dense128"))),
+        ("DNN --family.network.embedding-width 8", DNN(embedding_width=8)),
+    ],
+)
+def test_a_method_s_body_is_named_and_its_fields_are_flags(line: str, network: Any) -> None:
+    wanted = read(f"{NETWORK} {line} --family.lookahead 5")
+    assert isinstance(wanted.estimator, Agent)
+    assert wanted.estimator.family == DQN(network=network, lookahead=5)
+
+
+def test_a_body_goes_out_as_yaml_and_in_again(tmp_path: Path) -> None:
+    out = read(f"{NETWORK} DNN --family.network.width 24 --family.network.hidden 24,8 --print-config").config
+    assert out is not None
+    assert "family:\n  name: DQN\n  network:\n    name: DNN\n    hidden:\n    - 24\n    - 8\n    width: 24\n" in out
+    path = written(tmp_path, out)
+    assert read(f"--config {path} --print-config").config == out
+    wider = read(f"--config {path} --family.network.width 32").estimator.family
+    assert wider == DQN(network=DNN(width=32, hidden=(24, 8)))
+    dotted = written(tmp_path, "family.network.name: DNN\nfamily.network.width: 7\n")
+    assert read(f"{CART} --config {dotted}").estimator.family == DQN(network=DNN(width=7))
+
+
+@pytest.mark.parametrize(
+    ("line", "sentence"),
+    [
+        (f"{NETWORK}.width 24", "--family.network.width needs --family.network NAME: DNN, CNN, ResNet, LSTM."),
+        (NETWORK, "--family.network needs a value."),
+        (f"{NETWORK} --family.network.width 3", "--family.network needs a value."),
+        (
+            f"{NETWORK} DNNN",
+            "--family.network cannot be 'DNNN'. It takes DNN, CNN, ResNet, LSTM. Did you mean 'DNN'?",
+        ),
+        (f"{NETWORK} GNN", "--family.network cannot be 'GNN'. It takes DNN, CNN, ResNet, LSTM."),
+        (
+            f"{NETWORK} DNN --family.network.wdth 3",
+            "there is no flag --family.network.wdth: DNN has no field 'wdth'. Did you mean 'width'?",
+        ),
+        (
+            f"{NETWORK} DNN --family.network.width wide",
+            "--family.network.width must be a whole number between 1 and 65536. Received: 'wide'.",
+        ),
+        (
+            f"{NETWORK} DNN --family.network.depth 2.5",
+            "--family.network.depth must be a whole number between 0 and 1000. Received: '2.5'.",
+        ),
+        (
+            f"{NETWORK} DNN --family.network.norm bach",
+            "--family.network.norm must be one of 'none', 'batch', 'layer'. Received: 'bach'. Did you mean 'batch'?",
+        ),
+        (
+            f"{CART} --family.netwrk DNN",
+            "there is no flag --family.netwrk: DQN has no field 'netwrk'. Did you mean 'network'?",
+        ),
+        (
+            f"{START} --family.network DNN",
+            "there is no flag --family.network: DNN has no field 'network'. Choose from: hidden, width, depth, "
+            "embedding, embedding_width, frequencies, sigma, activation and 5 more.",
+        ),
+        ("agent", "decet fit agent needs DATA: the id of an environment of Gymnasium, as CartPole-v1."),
+    ],
+)
+def test_a_mistake_in_a_body_is_one_sentence(line: str, sentence: str) -> None:
+    assert refused(line) == sentence
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        (
+            "family: {network: DNN}",
+            "--config FILE: network in family must hold {name: DNN, depth: 3}. Received: 'DNN'.",
+        ),
+        ("family: {network: {width: 3}}", "--config FILE: network in family needs a name: DNN, CNN, ResNet, LSTM."),
+        (
+            "family: {network: {name: DNN, wdth: 3}}",
+            "--config FILE: DNN has no field 'wdth'. Did you mean 'width'?",
+        ),
+        (
+            "family: {network: {name: DNN, width: 0}}",
+            "--family.network.width must be a whole number between 1 and 65536. Received: 0.",
+        ),
+    ],
+)
+def test_a_mistake_in_a_body_of_the_file_is_one_sentence(tmp_path: Path, text: str, sentence: str) -> None:
+    path = written(tmp_path, text)
+    assert refused(f"{CART} --config {path}").replace(str(path), "FILE") == sentence
+
+
 # ------------------------------------------------------------------------------------------------------------- words
 
 
@@ -254,38 +365,12 @@ def test_a_file_that_is_not_there(tmp_path: Path) -> None:
         ("recipe.metric 'acc' is not a metric.", "--recipe.metric 'acc' is not a metric."),
         ("y holds text. Did you mean TableClassifier?", "the target holds text. Did you mean table-classifier?"),
         ("two\n  lines", "two lines"),
+        ("family.network.width is 0.", "--family.network.width is 0."),
+        ("say norm='none' of the network.", "say --family.network.norm none."),
     ],
 )
 def test_sentences_in_the_words_of_the_command_line(sentence: str, words: str) -> None:
     assert flags.worded(sentence) == words
-
-
-@pytest.mark.parametrize("owner", [DNN, Recipe, Tables, Classify])
-def test_every_field_has_its_text(owner: Any) -> None:
-    texts = flags.texts(owner)
-    assert list(texts) == [f.name for f in fields(owner)]
-    assert all(texts.values())
-
-
-@dataclass
-class Settings:
-    """One.
-
-    name: a text
-        that goes on.
-    one, other: two at once.
-
-    note: prose about no field
-        that goes on too.
-    """
-
-    name: int = 0
-    one: int = 0
-    other: int = 0
-
-
-def test_a_text_may_go_on_and_serve_several_fields() -> None:
-    assert flags.texts(Settings) == {"name": "a text that goes on.", "one": "two at once.", "other": "two at once."}
 
 
 @pytest.mark.parametrize("name", ["TableClassifier", "table-classifier"])

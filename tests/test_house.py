@@ -27,7 +27,7 @@ WORKSHOPS = {
 
 # errors <- tensors, settings <- contracts <- nn <- families; contracts <- data, training, artifact;
 # contracts, nn <- tasks; baselines, ppmi and kneser_ney stand by themselves;
-# all of these <- estimators <- referee, pages <- flags, acting, comparing, generating, writers <- cli.
+# all of these <- estimators <- referee, pages <- flags <- explaining <- acting, comparing, generating, writers <- cli.
 # Data, families, tasks and training never import one another.
 NOUNS = {"errors", "tensors", "settings", "contracts"}
 BELOW: dict[str, set[str]] = {
@@ -49,6 +49,7 @@ BELOW["estimators"] = set(BELOW)
 BELOW["referee"] = BELOW["pages"] = {*BELOW, "referee", "pages"}
 BELOW["writers"] = set()
 BELOW["flags"] = {*BELOW, "__init__"}
+BELOW["explaining"] = {*BELOW, "__init__"}
 BELOW["acting"] = BELOW["comparing"] = BELOW["generating"] = BELOW["listing"] = BELOW["touring"] = {*BELOW, "__init__"}
 BELOW["cli"] = BELOW["__main__"] = BELOW["__init__"] = {*BELOW, "cli", "__init__"}
 

@@ -26,7 +26,7 @@ def play(arguments: list[str]) -> int:
     from decet.estimators.saved import load
 
     model: Any = load(said.MODEL)
-    if not hasattr(model, "play"):
+    if not flags.plays(model):
         raise BadInput(f"{said.MODEL} holds a {flags.kebab(type(model))}, which plays nothing.")
     returns = model.play(said.DATA, said.episodes, said.video, said.seed)
     for number, value in enumerate(returns, 1):

@@ -25,9 +25,10 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from decet import __version__, acting, comparing, flags, generating, listing, touring, writers
+from decet import __version__, acting, comparing, explaining, flags, generating, listing, touring, writers
 from decet.errors import BadInput, DecetError, check_choice, listed, suggest
 from decet.listing import aligned, cut
+from decet.settings import in_words
 
 if TYPE_CHECKING:
     from decet.data.datasets import Loaded
@@ -81,7 +82,7 @@ def _run(arguments: list[str]) -> int:
 
 def _fit(arguments: list[str]) -> int:
     if any(token in flags.HELP or token.endswith(".help") for token in arguments):
-        page = flags.estimator_page(arguments) if flags.asks_estimator(arguments) else flags.general_page()
+        page = explaining.estimator_page(arguments) if flags.asks_estimator(arguments) else explaining.general_page()
         print(page)
         return 0
     wanted = flags.read(arguments)
@@ -90,7 +91,7 @@ def _fit(arguments: list[str]) -> int:
         return 0
     if wanted.out is not None and _is_finished(wanted.out, wanted.resume, wanted.overwrite):
         return 0
-    if wanted.report and hasattr(wanted.estimator, "play"):
+    if wanted.report and flags.plays(wanted.estimator):
         raise BadInput(
             "agents have no report yet. Leave --report out; decet play MODEL --video FILE shows what one does."
         )
@@ -292,7 +293,7 @@ def _evaluate(arguments: list[str]) -> int:
     how = {name: value for name in ("adapt", "cache") if (value := getattr(said, name)) is not None}
     if how and not hasattr(model, "generate"):
         raise BadInput(f"--{next(iter(how))} is for what writes, and {said.MODEL} holds a {flags.kebab(type(model))}.")
-    if hasattr(model, "play"):
+    if flags.plays(model):
         metrics = model.evaluate(said.DATA)
         print(json.dumps(metrics) if said.json else _metrics_table(metrics))
         return 0
@@ -402,9 +403,6 @@ def _show(arguments: list[str]) -> int:
 
 
 def _told(facts: Mapping[str, Any]) -> str:
-    def settings(values: Mapping[str, Any]) -> str:
-        return ", ".join(f"{k} {v}" for k, v in values.items() if v is not None and k != "name") or "as by default"
-
     layers = [("layer", "kind", "output", "parameters")]
     for layer in facts["layers"]:
         shape = "" if layer["output"] is None else f"({', '.join(map(str, layer['output']))})"
@@ -413,26 +411,27 @@ def _told(facts: Mapping[str, Any]) -> str:
     if len(columns) > SHOWN:
         columns = [*columns[:SHOWN], (f"and {len(columns) - SHOWN:,} more", "", "")]
     told = facts["provenance"]
+    what = ", ".join(facts["targets"]) or ("the answers" if facts["answers"] else "")
     return "\n".join(
         [
-            f"{facts['estimator']}: {', '.join(facts['targets']) or 'the answers'} of {told['data']}",
+            f"{facts['estimator']}{f': {what}' if what else ''} of {told['data']}",
             "",
             *aligned(layers),
             f"  {facts['parameters']:,} parameters",
             "",
-            f"family {facts['family']['name']}: {settings(facts['family'])}",
-            f"recipe: {settings(facts['recipe'])}",
-            f"question: {settings(facts['question'])}",
+            f"family {facts['family']['name']}: {in_words(facts['family'])}",
+            f"recipe: {in_words(facts['recipe'])}",
+            f"question: {in_words(facts['question'])}",
             "",
-            *_figures(facts["metrics"], told["validation"], "nodes" in told),
+            *_figures(facts["metrics"], told["validation"], facts["sets_aside"] or "nodes" in told),
             "",
             f"columns ({len(facts['columns']):,}):",
             *aligned(columns),
             *(f"  warning: {warning}" for warning in facts["warnings"]),
             "",
-            f"provenance: {settings(told)}",
-            f"plan: {settings(facts['plan'])}",
-            f"versions: {settings(facts['versions'])}",
+            f"provenance: {in_words(told)}",
+            f"plan: {in_words(facts['plan'])}",
+            f"versions: {in_words(facts['versions'])}",
         ]
     )
 
@@ -476,7 +475,7 @@ def _front_page() -> str:
             "",
             "One tool for ten families of deep learning: a task, done by a family, on data.",
             "",
-            flags.columns(verbs),
+            explaining.columns(verbs),
             "",
             "MODEL is a folder that fit wrote; DATA a path, - for standard input, or a public set.",
             "`decet VERB --help` explains a verb, `decet --version` tells the version.",

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from decet import flags
 from decet.errors import BadInput, DecetError, listed
+from decet.explaining import columns
 from decet.training.progress import Live
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ def page() -> str:
             "",
             fill(f"estimators: {listed(flags.estimator_names())}", 119, subsequent_indent="  "),
             "",
-            flags.columns(pairs),
+            columns(pairs),
             "",
             "The question's flags, and those of --recipe and --inputs, are those of decet fit.",
             "",

@@ -2,6 +2,7 @@
 
     --family.depth 3     a field of the family's settings       --recipe.lr 1e-3    a field of Recipe
     --inputs.bins 32     a field of the kind of data            --threshold 0.4     a field of the question
+    --family.network DNN --family.network.width 24              a method's body, and a field of its settings
 
 A value is read by its field's type and judged by the dataclass itself, so that a wrong one is told in the same
 sentence as in Python. `--config FILE` holds the same names as YAML; flags win over the file.
@@ -12,7 +13,6 @@ from __future__ import annotations
 import argparse
 import inspect
 import re
-import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -24,6 +24,9 @@ from decet.errors import BadInput, DecetError, Unsupported, listed, suggest
 WIDTH = 100  # columns of a help page
 SECTIONS = ("family", "recipe", "inputs")  # settings that are dataclasses of their own
 HELP = ("-h", "--help")
+
+
+Owners = dict[str, type]  # "" = the question, family, family.network, recipe, inputs: whose fields are flags
 
 
 @dataclass(frozen=True)
@@ -84,31 +87,28 @@ def read(arguments: Sequence[str], verb: str = "fit") -> Fit:
     """
     tokens, paths = taken([_spelled(token) for token in arguments], "--config")
     files = {path: _yaml(path) for path in paths}
-    kind, tokens = _estimator(tokens, files, verb)
-    family = _family(kind, tokens, files)
-    parser = _parser(kind, family)
-    check_flags(tokens, parser._option_string_actions, family)
+    kind, owners, tokens = _asked(tokens, files, verb)
+    parser = _parser(kind, owners)
+    check_flags(tokens, parser._option_string_actions, owners)
     for path, content in files.items():
-        _check_keys(path, content, kind, family)
+        _check_keys(path, content, kind, owners)
     try:
         found = parser.parse_args([*(f"--config={path}" for path in paths), kebab(kind), *tokens])
     except argparse.ArgumentError as error:
         raise BadInput(told(str(error), f"decet {verb}")) from error
     said = {name: value for name, value in found.clone(with_meta=False).as_dict().items() if value is not None}
     said["data"] = said.get("data", _last(files, "data"))  # the parser takes a lacking one for None
-    return _fit(kind, family, said, verb)
+    return _fit(kind, owners, said, verb)
 
 
-def _fit(kind: Any, family: type, said: dict[str, Any], verb: str) -> Fit:
+def _fit(kind: Any, owners: Owners, said: dict[str, Any], verb: str) -> Fit:
     if said["data"] is None:
-        raise BadInput(f"decet {verb} {kebab(kind)} needs DATA: a path, - for standard input, or a public set.")
-    asked = {f.name: said[f.name] for f in fields(kind.question) if f.name in said}
-    parts: dict[str, Any] = {"family": family, "recipe": _recipe(), "inputs": kind.kind}
-    own = {section: _cast(parts[section], said.get(section, {})) for section in SECTIONS}
-    asked = _cast(kind.question, asked)
-    settings = {section: _made(parts[section], own[section], section) for section in SECTIONS if own[section]}
-    _made(kind.question, asked, "")
-    settings.setdefault("family", family())
+        raise BadInput(f"decet {verb} {kebab(kind)} needs DATA: {data_of(kind)}.")
+    asked = _cast(owners, "", {name: said[name] for name in names_of(kind.question) if name in said})
+    own = {section: _cast(owners, section, said.get(section, {})) for section in SECTIONS}
+    settings = {section: _made(owners, section, own[section]) for section in SECTIONS if own[section]}
+    _made(owners, "", asked)
+    settings.setdefault("family", owners["family"]())
     estimator = kind(**settings, **asked, seed=said["seed"], device=said["device"])
     target = said.get("target")
     if isinstance(target, str) and "," in target:
@@ -120,7 +120,7 @@ def _fit(kind: Any, family: type, said: dict[str, Any], verb: str) -> Fit:
         raise BadInput("--resume and --overwrite exclude each other: go on with the run, or begin anew.")
     config = None
     if said["print_config"]:
-        own["family"] = {"name": family.__name__, **own["family"]}
+        own["family"] = {"name": owners["family"].__name__, **own["family"]}
         plain = {k: v for k, v in said.items() if k not in (*ONCE, *SECTIONS, *asked)}
         first = {"estimator": plain.pop("estimator"), "data": plain.pop("data")}
         config = _dumped(first | plain | {section: own[section] for section in SECTIONS if own[section]} | asked)
@@ -178,6 +178,36 @@ def estimator_names() -> list[str]:
     return [kebab(name) for name, home in _HOMES.items() if home == "decet.estimators.catalog"]
 
 
+def plays(kind: Any) -> bool:
+    """Whether an estimator, or its class, learns by playing, so that DATA is an environment."""
+    return hasattr(kind, "play")
+
+
+def data_of(kind: Any) -> str:
+    """What DATA is, in words."""
+    if plays(kind):
+        return "the id of an environment of Gymnasium, as CartPole-v1"
+    return "a path, - for standard input, or a public set"
+
+
+def about(arguments: Sequence[str]) -> tuple[Any, Owners, list[str]]:
+    """What arguments of `decet fit` without a file are about: the estimator's class, the owners of flags, the rest."""
+    return _asked([_spelled(token) for token in arguments], {}, "fit")
+
+
+def _asked(tokens: list[str], files: dict[str, dict[str, Any]], verb: str) -> tuple[Any, Owners, list[str]]:
+    """The estimator's class, the classes whose fields are flags, and the other tokens as the parser has them."""
+    kind, tokens = _estimator(tokens, files, verb)
+    family = _family(kind, tokens, files)
+    owners: Owners = {"": kind.question, "family": family, "recipe": _recipe(), "inputs": kind.kind}
+    for field, able in bodies_of(family).items():
+        flag = f"--family.{field}"
+        tokens = [f"{flag}.name{token[len(flag) :]}" if token.partition("=")[0] == flag else token for token in tokens]
+        if body := _body(flag, able, tokens, files):
+            owners[f"family.{field}"] = body
+    return kind, owners, tokens
+
+
 def asks_estimator(arguments: Sequence[str]) -> bool:
     """Whether an estimator that exists is named, so that its own help page is meant."""
     return any(kebab(token) in estimator_names() for token in arguments)
@@ -208,10 +238,55 @@ def _estimator(tokens: list[str], files: dict[str, dict[str, Any]], verb: str = 
 def _family(kind: Any, tokens: Sequence[str], files: dict[str, dict[str, Any]]) -> type:
     """The family's class: of the flag, else of the file, else the estimator's first."""
     _, said = taken(list(tokens), "--family.name")
-    families = [content["family"] for content in files.values() if isinstance(content.get("family"), Mapping)]
-    of_file = families[-1] if families else {}
-    name = said[-1] if said else of_file.get("name")
+    of_file = [found for content in files.values() if (found := _family_of(content))]
+    name = said[-1] if said else of_file[-1].get("name") if of_file else None
     return kind.row[0].family if name is None else family_named(kind, name)
+
+
+def bodies_of(family: Any) -> dict[str, tuple[type, ...]]:
+    """The fields of a method that hold another family's settings, and which families; of other families none."""
+    return dict(getattr(family, "bodies", {}))
+
+
+def _body(flag: str, able: Sequence[type], tokens: list[str], files: dict[str, dict[str, Any]]) -> type | None:
+    """The family of a method's body: of the flag, else of the file; None where nothing is said of it.
+
+    Raises BadInput for a name that is none of these, and where fields are said without a name.
+    """
+    names, key = listed(family.__name__ for family in able), flag.rpartition(".")[2]
+    _, said = taken(tokens, f"{flag}.name")
+    of_files = {path: content["family"][key] for path, content in files.items() if key in _family_of(content)}
+    said = said or [str(found["name"]) for found in of_files.values() if _is_named(found)][-1:]
+    if said:
+        found = next((family for family in able if family.__name__.lower() == said[-1].lower()), None)
+        if found is None:
+            raise BadInput(f"{flag} cannot be {said[-1]!r}. It takes {names}.{_near(said[-1], able)}")
+        return found
+    for token in tokens:
+        if token.startswith(f"{flag}.") and token != f"{flag}.help":
+            raise BadInput(f"{token.partition('=')[0]} needs {flag} NAME: {names}.")
+    for path, settings in of_files.items():
+        if isinstance(settings, Mapping):
+            raise BadInput(f"--config {path}: {key} in family needs a name: {names}.")
+    return None
+
+
+def _family_of(content: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What a file says of the family."""
+    found = content.get("family")
+    return found if isinstance(found, Mapping) else {}
+
+
+def _is_named(settings: Any) -> bool:
+    return isinstance(settings, Mapping) and settings.get("name") is not None
+
+
+def _near(name: str, able: Sequence[type]) -> str:
+    """The one that was meant, where it is not a family of its own."""
+    from decet.estimators.catalog import FAMILIES
+
+    names, every = [family.__name__ for family in able], [family.__name__.lower() for family in FAMILIES]
+    return "" if name.lower() in every else suggest(name, names).partition(" Choose")[0]
 
 
 def family_named(kind: Any, name: Any) -> type:
@@ -266,7 +341,7 @@ def taken(tokens: list[str], flag: str) -> tuple[list[str], list[str]]:
         if token == flag:
             value = next(waiting, None)
             if value is None or value.startswith("--"):
-                raise BadInput(f"{'--family' if flag == '--family.name' else flag} needs a value.")
+                raise BadInput(f"{flag.removesuffix('.name')} needs a value.")
             values.append(value)
         elif token.startswith(f"{flag}="):
             values.append(token.partition("=")[2])
@@ -275,7 +350,7 @@ def taken(tokens: list[str], flag: str) -> tuple[list[str], list[str]]:
     return rest, values
 
 
-def check_flags(tokens: Iterable[str], options: Iterable[str], family: type | None = None) -> None:
+def check_flags(tokens: Iterable[str], options: Iterable[str], owners: Owners | None = None) -> None:
     """Refuse a flag that is not among the options, with the nearest one."""
     every = set(options)
     known = sorted(option for option in every if option.startswith("--"))
@@ -283,13 +358,16 @@ def check_flags(tokens: Iterable[str], options: Iterable[str], family: type | No
         name = token.partition("=")[0]
         if not re.match(r"--?[A-Za-z]", name) or name in every:
             continue
-        section, _, field = name[2:].partition(".")
-        of_section = [option.partition(".")[2] for option in known if option.startswith(f"--{section}.")]
-        if field and of_section:
-            owner = {"family": family.__name__ if family else ""}.get(section, section)
-            of_section = [option for option in of_section if option != "name"]
-            raise BadInput(f"there is no flag {name}: {owner} has no field {field!r}.{suggest(field, of_section)}")
+        for section, owner in reversed((owners or {}).items()):  # bodies before the family that holds them
+            if section and name.startswith(f"--{section}."):
+                raise BadInput(f"there is no flag {name}: {_lacks(section, owner, name[len(section) + 3 :])}")
         raise BadInput(f"there is no flag {name}.{suggest(name, known).split(' Choose')[0]}")
+
+
+def _lacks(section: str, owner: type, field: str) -> str:
+    """`DNN has no field 'dpth'. Did you mean 'depth'?`"""
+    who = owner.__name__ if section.startswith("family") else section
+    return f"{who} has no field {field!r}.{suggest(field, names_of(owner))}"
 
 
 def _yaml(path: str) -> dict[str, Any]:
@@ -305,25 +383,49 @@ def _yaml(path: str) -> dict[str, Any]:
         raise BadInput(f"--config {path} is not YAML{where}.") from error
     if not isinstance(content, dict):
         raise BadInput(f"--config {path} must hold settings by name, as --print-config prints them.")
-    return content
+    return _nested(content)
 
 
-def _check_keys(path: str, content: Mapping[str, Any], kind: Any, family: type) -> None:
-    """Refuse a name in the file that is no setting."""
-    owners = {"family": ["name", *_names(family)], "recipe": _names(_recipe()), "inputs": _names(kind.kind)}
-    flags = [flag.name.replace("-", "_") for flag in _taken_by(kind) if flag.name not in ("config", "family")]
-    known = ["estimator", "data", *SECTIONS, *_names(kind.question), *flags]
+def _nested(content: Mapping[Any, Any]) -> dict[str, Any]:
+    """`recipe.lr: 1` as `recipe: {lr: 1}`."""
+    found: dict[str, Any] = {}
     for key, value in content.items():
-        section, dot, field = str(key).partition(".")
-        if section not in known:
-            raise BadInput(f"--config {path} has no setting {section!r} to give.{suggest(section, known)}")
-        if section in SECTIONS and not dot and not isinstance(value, Mapping):
-            example = "{name: DNN, depth: 3}" if section == "family" else "name: value"
-            raise BadInput(f"--config {path}: {section} must hold {example}. Received: {value!r}.")
-        for name in [field] if dot else value if section in SECTIONS else ():
-            if name not in owners.get(section, ()):
-                owner = family.__name__ if section == "family" else section
-                raise BadInput(f"--config {path}: {owner} has no field {name!r}.{suggest(name, owners[section])}")
+        *outer, last = str(key).split(".")
+        inside = found
+        for part in outer:
+            if not isinstance(inside.setdefault(part, {}), dict):
+                inside[part] = {}
+            inside = inside[part]
+        inside[last] = _nested(value) if isinstance(value, Mapping) else value
+    return found
+
+
+def _check_keys(path: str, content: Mapping[str, Any], kind: Any, owners: Owners) -> None:
+    """Refuse a name in the file that is no setting."""
+    flags = [flag.name.replace("-", "_") for flag in taken_by(kind) if flag.name not in ("config", "family")]
+    known = ["estimator", "data", *SECTIONS, *names_of(kind.question), *flags]
+    for key in content:
+        if key not in known:
+            raise BadInput(f"--config {path} has no setting {key!r} to give.{suggest(key, known)}")
+    for section in SECTIONS:
+        if section in content:
+            _check_section(path, section, content[section], owners)
+
+
+def _check_section(path: str, section: str, settings: Any, owners: Owners) -> None:
+    of_family = section.startswith("family")
+    if not isinstance(settings, Mapping):
+        where = " in ".join(reversed(section.split(".")))
+        example = "{name: DNN, depth: 3}" if of_family else "name: value"
+        raise BadInput(f"--config {path}: {where} must hold {example}. Received: {settings!r}.")
+    bodies = bodies_of(owners[section])
+    for name, value in settings.items():
+        if of_family and name == "name":
+            continue
+        if name not in names_of(owners[section]):
+            raise BadInput(f"--config {path}: {_lacks(section, owners[section], name)}")
+        if name in bodies:
+            _check_section(path, f"{section}.{name}", value, owners)
 
 
 def _last(files: dict[str, dict[str, Any]], key: str) -> Any:
@@ -344,7 +446,7 @@ def _dumped(settings: Mapping[str, Any]) -> str:
 # ------------------------------------------------------------------------------------------------- fields and values
 
 
-def _parser(kind: Any, family: type) -> Any:
+def _parser(kind: Any, owners: Owners) -> Any:
     """One argument a field, its type the field's; text passes everywhere, for the dataclass to refuse in its words."""
     from jsonargparse import ArgumentParser
 
@@ -352,7 +454,7 @@ def _parser(kind: Any, family: type) -> Any:
     parser.add_argument("--config", action="config")
     parser.add_argument("estimator")
     parser.add_argument("data", nargs="?")
-    for flag in _taken_by(kind):
+    for flag in taken_by(kind):
         if flag.name in ("config", "family"):
             continue
         if not flag.metavar:
@@ -360,17 +462,20 @@ def _parser(kind: Any, family: type) -> Any:
         else:
             default = {"seed": 0, "device": "auto"}.get(flag.name)
             parser.add_argument(f"--{flag.name}", type=flag.hint | None, default=default)
-    parser.add_argument("--family.name", type=str | None, default=None)
-    for prefix, owner in (("family.", family), ("recipe.", _recipe()), ("inputs.", kind.kind), ("", kind.question)):
-        hints = get_type_hints(owner)
-        for name in _names(owner):
-            flag_name = f"--{prefix}{name}" if prefix else f"--{name.replace('_', '-')}"
+    for section, owner in owners.items():
+        if section.startswith("family"):
+            parser.add_argument(f"--{section}.name", type=str | None, default=None)
+        hints, bodies = get_type_hints(owner), bodies_of(owner)
+        for name in names_of(owner):
+            if name in bodies:
+                continue
+            flag_name = f"--{section}.{name}" if section else f"--{name.replace('_', '-')}"
             hint = Any if hints[name] is Any or "tuple" in str(hints[name]) else hints[name] | str
             parser.add_argument(flag_name, type=hint, default=None)
     return parser
 
 
-def _taken_by(kind: Any) -> list[Flag]:
+def taken_by(kind: Any) -> list[Flag]:
     """The common flags of an estimator: those about rows with answers only where its `fit` takes them."""
     takes = inspect.signature(kind.fit).parameters
     without: set[str] = set() if "groups" in takes else {"validation", "groups", "order"}
@@ -379,15 +484,20 @@ def _taken_by(kind: Any) -> list[Flag]:
     return [flag for flag in COMMON if flag.name not in without]
 
 
-def _names(owner: Any) -> list[str]:
+def names_of(owner: Any) -> list[str]:
     return [f.name for f in fields(owner)]
 
 
-def _cast(owner: Any, said: Mapping[str, Any]) -> dict[str, Any]:
-    """What was said, with `64,32` as a tuple and `no=1,yes=3` as a dict where the field takes such."""
-    hints = get_type_hints(owner)
-    given = {name: value for name, value in said.items() if value is not None and name in hints}
-    return {name: _one(hints[name], value) for name, value in given.items()}
+def _cast(owners: Owners, section: str, said: Mapping[str, Any]) -> dict[str, Any]:
+    """What was said, with `64,32` as a tuple and `no=1,yes=3` as a dict where the field takes such; a body by name."""
+    hints, found = get_type_hints(owners[section]), dict[str, Any]()
+    for name, value in said.items():
+        inner = f"{section}.{name}"
+        if inner in owners:
+            found[name] = {"name": owners[inner].__name__, **_cast(owners, inner, value)}
+        elif value is not None and name in hints:
+            found[name] = _one(hints[name], value)
+    return found
 
 
 def _one(hint: Any, value: Any) -> Any:
@@ -414,15 +524,20 @@ def _number(text: str) -> Any:
         return text
 
 
-def _made(owner: Any, said: Mapping[str, Any], section: str) -> Any:
+def _made(owners: Owners, section: str, said: Mapping[str, Any]) -> Any:
     """The dataclass, its own sentence told with the flag's name."""
+    values = {
+        name: _made(owners, f"{section}.{name}", value) if f"{section}.{name}" in owners else value
+        for name, value in said.items()
+        if name != "name"
+    }
     try:
-        return owner(**said)
+        return owners[section](**values)
     except DecetError as error:
         message = str(error)
-        for name in said:
+        for name in values:
             flag = f"--{section}.{name}" if section else f"--{name.replace('_', '-')}"
-            message = re.sub(rf"^(?:{section}\.)?{name}\b", flag, message)
+            message = re.sub(rf"^(?:{re.escape(section)}\.)?{name}\b", flag, message)
         raise BadInput(message) from error
 
 
@@ -462,12 +577,13 @@ def worded(message: str) -> str:
         (r"Say y=\.\.\. \(--target\)", "Say --target COL"),
         (r"(?<=answers: )y\.$|(?<=, or )y\.$", "--target COL."),
         (r"\bdrop=\(\.\.\.\)", "--inputs.drop COL"),
+        (r"\bnorm='none' of the network", "--family.network.norm none"),
         (r" for X\b", ""),
         (r"(?<=which )X\b", "the table"),
         (r"^X\b", "the table"),
         (r"(?<=\. )y\b", "The target"),
         (r"^y\b|(?<= (?:in|of) )y\b", "the target"),
-        (r"(?<![-\w.])(recipe|family|inputs)\.(\w+)", r"--\1.\2"),
+        (r"(?<![-\w.])(recipe|family|inputs)\.(\w+(?:\.\w+)*)", r"--\1.\2"),
         (r"^(resume|overwrite|budget|seed|device|groups|order|loss|threshold)\b", r"--\1"),
         (r"^(class|label)_(weight|smoothing)\b", r"--\1-\2"),
     ):
@@ -478,96 +594,3 @@ def worded(message: str) -> str:
 def _kebab_estimator(match: re.Match[str]) -> str:
     name = kebab(match[1])
     return f"Did you mean {name if name in estimator_names() else match[1]}?"
-
-
-# -------------------------------------------------------------------------------------------------------- help pages
-
-
-def texts(owner: Any) -> dict[str, str]:
-    """The text beside each field in the docstring: `name: text` or `a, b: text`, indented where it goes on."""
-    found: dict[str, str] = {}
-    names: list[str] = []
-    for line in (inspect.getdoc(owner) or "").splitlines():
-        match = re.match(r"(\w+(?:, \w+)*): (.+)", line)
-        if match and set(match[1].split(", ")) <= set(_names(owner)):
-            names = match[1].split(", ")
-            found |= dict.fromkeys(names, match[2].strip())
-        elif names and line.startswith(" "):
-            found |= {name: f"{found[name]} {line.strip()}" for name in names}
-        else:
-            names = []
-    return found
-
-
-def general_page() -> str:
-    """`decet fit --help`"""
-    pairs = [(f"--{flag.name} {flag.metavar}".rstrip(), flag.text) for flag in COMMON]
-    return "\n".join(
-        [
-            "usage: decet fit ESTIMATOR DATA [flags]",
-            "",
-            "Train a model on DATA (a path, - for standard input, or a public set), measure it and save it.",
-            "",
-            *_wrapped("estimators: ", estimator_names()),
-            "",
-            "flags of every estimator:",
-            columns(pairs),
-            "",
-            "decet fit ESTIMATOR --help shows its question's flags, and those of its family, recipe and inputs.",
-            "",
-            "  decet fit table-classifier adult --out m1",
-            "  decet fit table-regressor houses.csv --target price --recipe.epochs 20 --out m2",
-        ]
-    )
-
-
-def estimator_page(arguments: Sequence[str]) -> str:
-    """`decet fit ESTIMATOR --help`, or one section whole: `decet fit ESTIMATOR --recipe.help`."""
-    tokens = [_spelled(token) for token in arguments if token not in HELP]
-    kind, tokens = _estimator(tokens, {})
-    family = _family(kind, tokens, {})
-    owners = {"family": family, "recipe": _recipe(), "inputs": kind.kind}
-    for section, owner in owners.items():
-        if f"--{section}.help" in tokens:
-            return f"{_first(owner)}\n\n{_fields(owner, f'--{section}.')}"
-    able = [cell.family.__name__ for cell in kind.row]
-    question = ["the question:", _fields(kind.question, "--"), ""] if _names(kind.question) else []
-    lines = [
-        f"usage: decet fit {kebab(kind)} DATA [flags]",
-        "",
-        *textwrap.wrap(_first(kind), WIDTH),
-        "",
-        *question,
-        f"--family {family.__name__} (of {listed(able)}):",
-        _fields(family, "--family."),
-    ]
-    for section in ("recipe", "inputs"):
-        names = _names(owners[section])
-        lines += ["", *_wrapped(f"--{section}.FIELD (--{section}.help explains): ", names)]
-    common = [f"--{flag.name}" for flag in _taken_by(kind)]
-    return "\n".join([*lines, "", *_wrapped("every fit (decet fit --help explains): ", common)])
-
-
-def _first(owner: Any) -> str:
-    return (inspect.getdoc(owner) or "").split("\n\n")[0].replace("\n", " ")
-
-
-def _fields(owner: Any, prefix: str) -> str:
-    known = texts(owner)
-    names = {name: name.replace("_", "-") if prefix == "--" else name for name in _names(owner)}
-    return columns([(f"{prefix}{flag}", known.get(name, "")) for name, flag in names.items()])
-
-
-def columns(pairs: Sequence[tuple[str, str]]) -> str:
-    """Two columns, the second wrapped; equal texts that follow each other stand once."""
-    width = min(30, max(len(left) for left, _ in pairs) + 2)
-    lines: list[str] = []
-    for i, (left, right) in enumerate(pairs):
-        shown = '"' if i and right and right == pairs[i - 1][1] else right
-        wrapped = textwrap.wrap(shown, WIDTH - width - 2) or [""]
-        lines += [f"  {left:<{width}}{wrapped[0]}".rstrip(), *(" " * (width + 2) + line for line in wrapped[1:])]
-    return "\n".join(lines)
-
-
-def _wrapped(title: str, names: Iterable[str]) -> list[str]:
-    return textwrap.wrap(title + "  ".join(names), WIDTH, subsequent_indent="  ", break_on_hyphens=False)

@@ -16,7 +16,7 @@ import torch
 from gymnasium import spaces
 
 import decet
-from decet import DNN, DQN, Agent, BadInput, Environments, Recipe
+from decet import CNN, DNN, DQN, Agent, BadInput, Environments, Recipe
 from decet.errors import NotFitted, Unsupported
 from decet.training.checkpoint import same_tree
 
@@ -234,6 +234,13 @@ def test_an_agent_is_asked_what_it_can_answer(solved: Agent) -> None:
     own = Agent(SMALL, steps=400).fit(Joints)
     with pytest.raises(BadInput, match="Joints was given as an object: give it again"):
         own.play()
+
+
+def test_what_is_not_said_of_the_network_is_as_the_cell_has_it() -> None:
+    agent = Agent(DQN(network=DNN(width=24), warmup=64), steps=200, trials=1).fit("CartPole-v1")
+    assert agent.family_.network == DNN(width=24, depth=2, dropout=0.0, embedding="none")
+    pictures = Agent(DQN(network=CNN(channels=(4,)), warmup=64), steps=200, trials=1).fit(Pixels())
+    assert pictures.family_.network == CNN(channels=(4,), norm="none", dropout=0.0)
 
 
 def test_gradients_may_be_off_around_a_fit() -> None:

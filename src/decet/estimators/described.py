@@ -12,6 +12,7 @@ from torch import nn
 
 from decet import artifact
 from decet.estimators.saved import from_files
+from decet.settings import named
 
 ROWS = 7  # made-up rows that show the shapes
 
@@ -24,12 +25,14 @@ def describe(folder: str | Path) -> dict[str, Any]:
     return {
         "estimator": type(model).__name__,
         "question": asdict(model._asked()),
-        "family": {"name": type(model.family_).__name__, **asdict(model.family_)},
+        "family": named(model.family_),
         "layers": layers(model),
         "parameters": sum(parameter.numel() for parameter in model.learner_.parameters()),
         "recipe": asdict(model.recipe_),
         "metrics": model.metrics_,
         "targets": list(model.target_names_),
+        "answers": model.answer_ is not None,
+        "sets_aside": model.sets_aside,
         "columns": model.codec_.description(),
         "warnings": model.warnings_,
         "provenance": {"seed": model.seed, **model.provenance_},

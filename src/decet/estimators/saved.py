@@ -38,6 +38,7 @@ from decet.estimators.folders import check_held, check_own
 from decet.estimators.given import opened
 from decet.estimators.reading import DataWarning
 from decet.estimators.trust import Trust
+from decet.settings import in_words, named
 from decet.tensors import Sparse, Web
 from decet.training.recipe import Recipe
 
@@ -371,7 +372,6 @@ def card(estimator: Any) -> str:
     ]
     columns = [[c["name"], c["kind"], c["detail"]] for c in estimator.codec_.description()[:50]]
     rows = [f"| {' | '.join(map(_cell, column))} |" for column in columns]
-    recipe = {k: v for k, v in asdict(estimator.recipe_).items() if v is not None}
     body = [
         f"# {kind}({family})",
         "",
@@ -391,8 +391,8 @@ def card(estimator: Any) -> str:
         "",
         "## Settings",
         "",
-        f"- family: {_settings(estimator.family_)}",
-        f"- recipe: {recipe}",
+        f"- family: {family}: {in_words(named(estimator.family_))}",
+        f"- recipe: {in_words(asdict(estimator.recipe_))}",
         f"- bits: {_promise(estimator)}",
         *_doubt(estimator),
         "",

@@ -113,6 +113,7 @@ class CNN:
     summary: str | None = None
 
     reads: ClassVar[tuple[type, ...]] = (ImageSpec, SeriesSpec, TokenSpec)
+    supersedes: ClassVar[dict[str, tuple[str, ...]]] = {"layers": ("channels", "depth")}
 
     def __post_init__(self) -> None:
         if self.layers is not None:

@@ -35,6 +35,10 @@ from torch import Tensor, nn
 
 from decet.contracts import Batch, Body, Clock, ImageSpec, LabelSpec, Learner, Loss, SeriesSpec, TableSpec
 from decet.errors import BadInput, check_choice, check_range
+from decet.families.cnn import CNN
+from decet.families.dnn import DNN
+from decet.families.lstm import LSTM
+from decet.families.resnet import ResNet
 from decet.nn.noisy import NoisyLinear, noised
 from decet.settings import check_whole, joined
 
@@ -84,6 +88,7 @@ class DQN:
     cautious: float | None = None
 
     reads: ClassVar[tuple[type, ...]] = (TableSpec, ImageSpec, SeriesSpec)
+    bodies: ClassVar[dict[str, tuple[type, ...]]] = {"network": (DNN, CNN, ResNet, LSTM)}
 
     def __post_init__(self) -> None:
         if self.network is not None and (isinstance(self.network, type) or not hasattr(self.network, "encoder")):
