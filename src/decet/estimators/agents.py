@@ -19,7 +19,7 @@ from decet.contracts import Stage
 from decet.data.actors import Actors, actors_of, is_compiled, met
 from decet.data.environments import Environment, EnvironmentCodec, Environments, opened
 from decet.data.pictures import free_memory
-from decet.data.playing import Pace, Playing, greedy, played
+from decet.data.playing import Episodes, Pace, Playing, played, weighed
 from decet.data.replay import SPARE, Replay
 from decet.errors import BadInput, Unsupported, check_range
 from decet.estimators.base import Array, Estimator
@@ -123,7 +123,8 @@ class Acts(Estimator):
         if video is None:
             actors = self._actors(environment, 1, SHOWN + seed)
             try:
-                return played(actors, self._choose, self.codec_, episodes)[0].tolist()
+                told: list[float] = played(actors, self._weigh, self.codec_, episodes).returns.tolist()
+                return told
             finally:
                 actors.close()
         return filmed(environment, self.codec_, self._choose, Path(video), episodes, SHOWN + seed)
@@ -155,17 +156,28 @@ class Acts(Estimator):
         return actors_of(environment, self._inputs(), (int(self.seed) ^ stream) & 0x7FFFFFFF, copies)
 
     def _choose(self, frames: Array) -> Array:
-        return greedy(self.learner_.values, self.codec_, frames, self.device_)
+        """The best choices (B, J) where these frames (B, frames, ...) are shown."""
+        chosen: Array = self._weigh(frames).argmax(-1)
+        return chosen
 
-    def _figures(self, environment: Environment, episodes: int, stream: int) -> dict[str, float | None]:
-        copies = min(episodes, JUDGED) if is_compiled(environment) else 1
+    def _weigh(self, frames: Array) -> Array:
+        """What each choice is worth (B, J, K)."""
+        return weighed(self.learner_.values, self.codec_, frames, self.device_)
+
+    def _episodes(
+        self, environment: Environment, count: int, stream: int, weigh: Callable[[Array], Array] | None = None
+    ) -> Episodes:
+        """So many, played greedily; weigh: by what, where not by `_weigh`."""
+        copies = min(count, JUDGED) if is_compiled(environment) else 1
         actors = self._actors(environment, copies, stream)
         try:
-            figures: dict[str, float | None] = self._asked().metrics(
-                *played(actors, self._choose, self.codec_, episodes)
-            )
+            return played(actors, weigh or self._weigh, self.codec_, count, self._asked().discount)
         finally:
             actors.close()
+
+    def _figures(self, environment: Environment, episodes: int, stream: int) -> dict[str, float | None]:
+        told = self._episodes(environment, episodes, stream)
+        figures: dict[str, float | None] = self._asked().metrics(told.returns, told.lengths)
         return figures
 
     def _network(self) -> Any:
@@ -189,9 +201,19 @@ class _Learning:
         trials = self._trials()
 
         def validate(learner: Any) -> dict[str, float]:
-            found = float(trials(learner).mean())
-            recent = float(np.mean(source.told)) if source.told else found
-            return {"return": found, "return while learning": recent, "steps": float(source.met), "score": found}
+            tried = trials(learner)
+            found = float(tried.returns.mean())
+            return {
+                "return": found,
+                "return while learning": float(np.mean(source.told)) if source.told else found,
+                "steps": float(source.met),
+                "lower quartile": float(np.quantile(tried.returns, 0.25)),
+                "upper quartile": float(np.quantile(tried.returns, 0.75)),
+                "expected": float(tried.expected.mean()),
+                "given": float(tried.given.mean()),
+                "rest": float(tried.rest.mean()),
+                "score": found,
+            }
 
         outcome = train(
             [Stage(self.learner, source, self.recipe, validate, name="play")],
@@ -272,17 +294,16 @@ class _Learning:
                 f"{int(0.9 * free / one / (1 + SPARE)):,} steps fit (family.memory). With out they lie in files."
             )
 
-    def _trials(self) -> Callable[[Any], Array]:
+    def _trials(self) -> Callable[[Any], Episodes]:
         """Episodes played greedily, the same each time but for the network."""
         known = is_compiled(self.environment)
         count = self.asked.trials if known else min(self.asked.trials, FEW)
 
-        def tried(learner: Any) -> Array:
-            choose = partial(greedy, learner.values, self.codec, device=self.device)
+        def tried(learner: Any) -> Episodes:
+            weigh = partial(weighed, learner.values, self.codec, device=self.device)
             actors = self.estimator._actors(self.environment, count if known else 1, TRIED)
             try:
-                returns, _ = played(actors, choose, self.codec, count)
-                return returns
+                return played(actors, weigh, self.codec, count, self.asked.discount)
             finally:
                 actors.close()
 
