@@ -116,8 +116,8 @@ class Acts(Estimator):
         return found
 
     def play(self, X: Any = None, episodes: int = 1, video: str | Path | None = None, seed: int = 0) -> list[float]:
-        """Play episodes greedily; their returns. X: the environment, by default that of training. video: a .gif of
-        them."""
+        """Play episodes greedily; their returns. X: the environment, by default that of training. video: a film of
+        them, a .gif, or a .png with a strip of pictures of each of the first 20."""
         check_range("episodes", episodes, 1, 1_000_000, whole=True)
         environment = self._entered(X)
         if video is None:

@@ -132,6 +132,10 @@ def _template(estimator: Any, seed: int | None) -> Any:
     if not isinstance(estimator, Estimator):
         raise Unsupported(f"compare takes an estimator, as TableClassifier. Received: {estimator!r}.")
     template: Any = clone(estimator)
+    if hasattr(template, "play"):
+        raise Unsupported(
+            "compare judges all by the same rows, and an agent has none: fit each in the environment, then evaluate it."
+        )
     if template.family is not None:
         raise BadInput("compare tries every family of the row: leave family out, or say families=[...].")
     if seed is not None:
