@@ -139,6 +139,8 @@ def _picture(actors: Copies) -> Image.Image:
         seen = actors.played[0].render()
     except errors.DependencyNotInstalled as error:
         raise BadInput(_lacking(name, error)) from error
+    except NotImplementedError:
+        seen = None
     except Exception as error:  # whatever a user's environment raises
         raise BadInput(f"{name} could not be drawn ({type(error).__name__}: {error}).") from error
     if not isinstance(seen, np.ndarray) or seen.ndim != 3:
