@@ -19,7 +19,9 @@ def play(arguments: list[str]) -> int:
     """`decet play MODEL`; the exit code."""
     parser = flags.Arguments("play", ABOUT, "MODEL [DATA]")
     parser.add_argument("--episodes", type=int, default=1, metavar="N", help="how many (1)")
-    parser.add_argument("--video", metavar="FILE", help="write a film of them, a .gif")
+    parser.add_argument(
+        "--video", metavar="FILE", help="write a film of them, a .gif, or strips of their pictures, a .png"
+    )
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="of how episodes begin (0)")
     parser.add_argument("--json", action="store_true", help="print one JSON object an episode")
     said = parser.read(arguments)

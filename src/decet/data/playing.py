@@ -1,6 +1,6 @@
 """Playing: a source that acts while it yields batches of what was met, and episodes played to see how well.
 
-source = Playing(actors, codec, replay, learner.values, pace)        returns, lengths = played(actors, act, 100)
+source = Playing(actors, codec, replay, learner.values, pace)        episodes = played(actors, weigh, codec, 100)
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 
 from decet.contracts import Batch, Clock, Source
-from decet.data.actors import BEGUN, ON, Actors
+from decet.data.actors import BEGUN, ON, TERMINATED, Actors
 from decet.data.environment_codec import EnvironmentCodec
 from decet.data.replay import Replay, Transitions
 
@@ -251,29 +251,65 @@ class Recent:
 
 
 @torch.no_grad()
+def weighed(values: Values, codec: EnvironmentCodec, frames: Array, device: torch.device) -> Array:
+    """What each choice is worth (B, J, K) where these frames (B, frames, ...) are shown."""
+    found: Array = values(inputs_of(frames, codec, device)).cpu().numpy()
+    return found
+
+
 def greedy(values: Values, codec: EnvironmentCodec, frames: Array, device: torch.device) -> Array:
     """The choices (B, J) of the largest values."""
-    chosen: Array = values(inputs_of(frames, codec, device)).argmax(-1).cpu().numpy()
+    chosen: Array = weighed(values, codec, frames, device).argmax(-1)
     return chosen
 
 
+@dataclass(frozen=True)
+class Episodes:
+    """Episodes that were played greedily (N,).
+
+    returns, lengths: what each gave in all, and its steps.
+    expected: what the best choices were held to be worth where it began (of several columns the mean).
+    given: what they were worth: the rewards, each step's counted `discount` times the one before.
+    rest: what was held to come after an episode that was cut off by time, or left, and is not in `given`; else 0.
+    """
+
+    returns: Array
+    lengths: Array
+    expected: Array
+    given: Array
+    rest: Array
+
+
 def played(
-    actors: Actors, choose: Callable[[Array], Array], codec: EnvironmentCodec, episodes: int
-) -> tuple[Array, Array]:
-    """The returns and lengths of so many episodes (N,); choose: frames (E, frames, ...) -> choices (E, J).
+    actors: Actors, weigh: Callable[[Array], Array], codec: EnvironmentCodec, episodes: int, discount: float = 1.0
+) -> Episodes:
+    """So many episodes, played by what is worth most; weigh: frames (E, frames, ...) -> values (E, J, K).
 
     Each copy plays as many as any other, so that short ones are not counted more often than long ones. An episode that
     does not end is left after `TOO_LONG` steps.
     """
     recent, share = Recent(codec.frames, actors), -(-episodes // actors.count)
-    returns, lengths = (np.zeros((share, actors.count)) for _ in range(2))
-    done = np.zeros(actors.count, np.int64)
-    while done.min() < share:
-        rewards = actors.step(codec.actions(choose(recent.frames)))
+    returns, lengths, expected, given, rest = (np.zeros((share, actors.count)) for _ in range(5))
+    done, copies = np.zeros(actors.count, np.int64), np.arange(actors.count)
+    cut = np.zeros(actors.count, bool)
+    while True:
+        values = weigh(recent.frames)
+        best, where = values.max(-1).mean(-1), (np.minimum(done, share - 1), copies)
+        last = done[cut] - 1, copies[cut]
+        rest[last] = discount ** lengths[last] * best[cut]
+        if done.min() >= share:
+            break
+        begins = (done < share) & (lengths[where] == 0)
+        expected[where] = np.where(begins, best, expected[where])
+        rewards = actors.step(codec.actions(values.argmax(-1)))
         recent.see(actors)
         on = (done < share) & (actors.flags != BEGUN)
-        where = np.minimum(done, share - 1), np.arange(actors.count)
-        returns[where] += np.where(on, rewards, 0.0)
+        gained = np.where(on, rewards, 0.0)
+        returns[where] += gained
+        given[where] += discount ** lengths[where] * gained
         lengths[where] += on
-        done += on & ((actors.flags != ON) | (lengths[where] >= TOO_LONG))
-    return returns.flatten()[:episodes], lengths.flatten()[:episodes]
+        over = on & ((actors.flags != ON) | (lengths[where] >= TOO_LONG))
+        cut = over & (actors.flags != TERMINATED)
+        done += over
+    told = (part.flatten()[:episodes] for part in (returns, lengths, expected, given, rest))
+    return Episodes(*told)

@@ -20,7 +20,7 @@ from decet.data.actors import Actors, actors_of, is_compiled, met
 from decet.data.environment_codec import EnvironmentCodec
 from decet.data.environments import Environment, Environments, opened
 from decet.data.pictures import free_memory
-from decet.data.playing import Pace, Player, Playing, greedy, inputs_of, played
+from decet.data.playing import Episodes, Pace, Player, Playing, inputs_of, played, weighed
 from decet.data.recorded import Recorded, fingerprint, read, record
 from decet.data.replay import SPARE, Replay
 from decet.data.rollouts import Rollouts
@@ -128,8 +128,9 @@ class Acts(Estimator):
     ) -> list[float]:  # fmt: skip
         """Play episodes greedily; their returns.
 
-        X: the environment, by default that of training. video: a .gif of them. recorded: an .npz of their transitions,
-        which another agent can learn from (see `decet.data.recorded`), with a share `explore` of random actions.
+        X: the environment, by default that of training. video: a film of them, a .gif, or a .png with a strip of
+        pictures of each of the first 20. recorded: an .npz of their transitions, which another agent can learn from
+        (see `decet.data.recorded`), with a share `explore` of random actions.
         """
         check_range("episodes", episodes, 1, 1_000_000, whole=True)
         check_range("explore", explore, 0.0, 1.0)
@@ -143,7 +144,8 @@ class Acts(Estimator):
         if video is None:
             actors = self._actors(environment, 1, SHOWN + seed)
             try:
-                return played(actors, self._choose, self.codec_, episodes)[0].tolist()
+                told: list[float] = played(actors, self._weigh, self.codec_, episodes).returns.tolist()
+                return told
             finally:
                 actors.close()
         return filmed(environment, self.codec_, self._choose, Path(video), episodes, SHOWN + seed)
@@ -185,17 +187,28 @@ class Acts(Estimator):
         return actors_of(environment, self._inputs(), (int(self.seed) ^ stream) & 0x7FFFFFFF, copies)
 
     def _choose(self, frames: Array) -> Array:
-        return greedy(self.learner_.values, self.codec_, frames, self.device_)
+        """The best choices (B, J) where these frames (B, frames, ...) are shown."""
+        chosen: Array = self._weigh(frames).argmax(-1)
+        return chosen
 
-    def _figures(self, environment: Environment, episodes: int, stream: int) -> dict[str, float | None]:
-        copies = min(episodes, JUDGED if is_compiled(environment) else FEW)
+    def _weigh(self, frames: Array) -> Array:
+        """What each choice is worth (B, J, K)."""
+        return weighed(self.learner_.values, self.codec_, frames, self.device_)
+
+    def _episodes(
+        self, environment: Environment, count: int, stream: int, weigh: Callable[[Array], Array] | None = None
+    ) -> Episodes:
+        """So many, played greedily; weigh: by what, where not by `_weigh`."""
+        copies = min(count, JUDGED if is_compiled(environment) else FEW)
         actors = self._actors(environment, copies, stream)
         try:
-            figures: dict[str, float | None] = self._asked().metrics(
-                *played(actors, self._choose, self.codec_, episodes)
-            )
+            return played(actors, weigh or self._weigh, self.codec_, count, self._asked().discount)
         finally:
             actors.close()
+
+    def _figures(self, environment: Environment, episodes: int, stream: int) -> dict[str, float | None]:
+        told = self._episodes(environment, episodes, stream)
+        figures: dict[str, float | None] = self._asked().metrics(told.returns, told.lengths)
         return figures
 
     def _network(self) -> Any:
@@ -223,9 +236,19 @@ class _Learning:
         trials = self._trials()
 
         def validate(learner: Any) -> dict[str, float]:
-            found = float(trials(learner).mean())
-            recent = float(np.mean(source.told)) if source.told else found
-            return {"return": found, "return while learning": recent, "steps": float(source.met), "score": found}
+            tried = trials(learner)
+            found = float(tried.returns.mean())
+            return {
+                "return": found,
+                "return while learning": float(np.mean(source.told)) if source.told else found,
+                "steps": float(source.met),
+                "lower quartile": float(np.quantile(tried.returns, 0.25)),
+                "upper quartile": float(np.quantile(tried.returns, 0.75)),
+                "expected": float(tried.expected.mean()),
+                "given": float(tried.given.mean()),
+                "rest": float(tried.rest.mean()),
+                "score": found,
+            }
 
         outcome = train(
             self._stages(source, validate),
@@ -334,16 +357,15 @@ class _Learning:
                 f"{int(0.9 * free / one / (1 + SPARE)):,} steps fit (family.memory). With out they lie in files."
             )
 
-    def _trials(self) -> Callable[[Any], Array]:
+    def _trials(self) -> Callable[[Any], Episodes]:
         """Episodes played greedily, the same each time but for the network."""
         count = self.asked.trials if is_compiled(self.environment) else min(self.asked.trials, FEW)
 
-        def tried(learner: Any) -> Array:
-            choose = partial(greedy, learner.values, self.codec, device=self.device)
+        def tried(learner: Any) -> Episodes:
+            weigh = partial(weighed, learner.values, self.codec, device=self.device)
             actors = self.estimator._actors(self.environment, count, TRIED)
             try:
-                returns, _ = played(actors, choose, self.codec, count)
-                return returns
+                return played(actors, weigh, self.codec, count, self.asked.discount)
             finally:
                 actors.close()
 
