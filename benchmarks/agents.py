@@ -34,6 +34,7 @@ IMPORTS = {
 }
 LOOK, JUDGED = 20, 100  # episodes
 LOOKS, CONFIRMING, JUDGING = 1_000_000, 2_000_000, 3_000_000  # seeds of the first episode
+OFTEN, COPIED = 0.5, 100  # over-estimation: steps of learning for each of the environment's, and until a copy is made
 WARM = 4_000  # steps of what is learned before the clock begins
 
 _ALIKE = {
@@ -272,10 +273,10 @@ def _known(game: str) -> None:
 
 def overestimation(meter: Meter, place: Place, game: str, steps: int, seed: int, double: bool) -> dict[str, Any]:
     """The network of 2015, its target with or without double: what it expected of its trials' first observations, and
-    the discounted return that it was given then."""
+    the discounted return that it was given then. It learns and is copied often, so that its values have spread."""
     from decet import DQN, Agent
 
-    family = replace(DQN.plain(), double=double)
+    family = replace(DQN.plain(), double=double, ratio=OFTEN, follow=COPIED)
     model = Agent(family, steps=steps, seed=seed, trials=LOOK).fit(game)
     curve = [[record[name] for name in ("steps", "expected", "given", "return")] for record in model.history_]
     return {"seed": seed, "curve": curve}

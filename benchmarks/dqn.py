@@ -299,9 +299,10 @@ def _over_report(found: Found, keep: Path) -> Report:
             ])  # fmt: skip
     header = ("target", "steps", "seeds", "expected", "given", "expected - given", "return")
     note = (
-        f"{OVER[0]}, the network of 2015 (`DQN.plain()`) and the same with `double`: what the network expects of the "
-        f"first observation, and the discounted return that it is given then; {agents.LOOK} greedy episodes a trial, "
-        "mean ± standard deviation over seeds."
+        f"{OVER[0]}, `DQN.plain()` ({agents.OFTEN:g} steps of learning for each of the environment's, a copy each "
+        f"{agents.COPIED}) and the same with `double`: what the network expects of the first observation, and the "
+        f"discounted return that it is given then; {agents.LOOK} greedy episodes a trial, mean ± standard deviation "
+        "over seeds."
     )
     if curves:
         path = _drawn(curves, keep / "overestimation.svg")
