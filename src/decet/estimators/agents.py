@@ -98,19 +98,15 @@ class Acts(Estimator):
         return self
 
     def act(self, observation: Any) -> Any:
-        """The best action for one observation, as the environment takes it; of an agent that sees several frames the
-        newest (frames, ...), oldest first."""
+        """The best action for one observation as the environment shows it; of an agent that sees several frames the
+        newest so many, oldest first."""
         self._check_fitted()
-        shown = np.asarray(observation)
-        frames, shape = self.codec_.frames, self.codec_.shape
-        if frames == 1 and (shown.shape == shape or (not self.codec_.picture and shown.size == shape[0])):
-            shown = shown.reshape(1, *shape)
-        if shown.shape != (frames, *shape):
-            said = shape if frames == 1 else (frames, *shape)
-            raise BadInput(f"an observation has shape {said}. Received: {shown.shape}.")
-        if shown.dtype.kind == "f" and not np.isfinite(shown).all():
-            raise BadInput("the observation holds values that are not finite.")
-        return self.codec_.actions(self._choose(shown[None]))[0]
+        frames = self.codec_.frames
+        seen = [observation] if frames == 1 else observation
+        if not hasattr(seen, "__len__") or isinstance(seen, dict) or len(seen) != frames:
+            raise BadInput(f"the agent sees {frames} frames: give the newest {frames} observations, oldest first.")
+        kept = np.stack([self.codec_.kept(one) for one in seen])
+        return self.codec_.actions(self._choose(kept[None]))[0]
 
     def values(self, observations: Any) -> Array:
         """What each choice is worth (N, J, K) for observations (N, ...), or frames of them (N, frames, ...)."""

@@ -176,7 +176,8 @@ def _pictures(codec: EnvironmentCodec, path: Seen) -> list[tuple[int, str]]:
     """Step and picture of what the network is shown at a few moments of an episode."""
     found = []
     for at in spaced(len(path.shown)):
-        pixels = path.shown[at][0].reshape(*codec.shape[:2], -1)
+        seen, _ = codec.layout.apart(path.shown[at][0])
+        pixels = np.asarray(seen).reshape(*codec.layout.picture[:2], -1)
         if pixels.shape[-1] not in (1, 3):
             pixels = pixels.max(-1, keepdims=True)
         found.append((path.steps[at], png(pixels)))
