@@ -125,7 +125,7 @@ def _trained(wanted: flags.Fit) -> Any:
     out, model = wanted.out, wanted.estimator
     new = out is not None and not out.exists()
     show = Live(Path(wanted.data).name)
-    about = {"validation": wanted.validation, "groups": wanted.groups, "order": wanted.order}
+    about = {"validation": wanted.validation, "recorded": wanted.recorded, "groups": wanted.groups, "order": wanted.order}
     try:
         return model.fit(
             wanted.data,

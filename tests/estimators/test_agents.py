@@ -183,7 +183,8 @@ def test_a_budget_ends_a_run_in_time() -> None:
         (lambda: Agent(recipe=Recipe(epochs=3)).fit("CartPole-v1"), "recipe.steps and recipe.epochs are of learning"),
         (lambda: Agent().fit("CartPole-v1", [1]), "an environment has no answers"),
         (lambda: Agent().fit("CartPol-v1"), "Did you mean 'CartPole-v1'"),
-        (lambda: Agent().fit("CartPole-v1", steps=0), "steps must be"),
+        (lambda: Agent().fit("CartPole-v1", steps=0), "0 steps are too few"),
+        (lambda: Agent().fit("CartPole-v1", steps=-1), "steps must be"),
     ],
 )
 def test_what_cannot_be_is_told_before_anything_is_played(make, message: str) -> None:
@@ -217,7 +218,7 @@ def test_an_environment_that_fails_in_the_middle_leaves_what_was_learned(tmp_pat
 def test_an_agent_is_asked_what_it_can_answer(solved: Agent) -> None:
     with pytest.raises(NotFitted):
         Agent().act([0.0] * 4)
-    with pytest.raises(BadInput, match=r"an observation has shape \(4,\). Received: \(3,\)"):
+    with pytest.raises(BadInput, match=r"the observation shows shape \(3,\); its space says \(4,\)"):
         solved.act([0.0] * 3)
     with pytest.raises(BadInput, match="not finite"):
         solved.act([0.0, np.nan, 0.0, 0.0])

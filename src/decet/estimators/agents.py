@@ -86,7 +86,7 @@ class Acts(Estimator):
         Raises BadInput, before any training, for an environment or settings that cannot work, and where an environment
         breaks a rule or fails while it is played. Ctrl-C keeps the best so far.
         """
-        check_range("steps", steps, 1 if recorded is None else 0, 1_000_000_000_000, whole=True)
+        check_range("steps", steps, 0, 1_000_000_000_000, whole=True)
         if y is not None:
             raise BadInput("an environment has no answers. Leave y (--target) out.")
         call = Call.begun(
@@ -318,7 +318,7 @@ class _Learning:
         family, recipe, codec = self.family, self.recipe, self.codec
         actors = actors_of(self.environment, self.inputs, self.seed)
         batch, rollout = recipe.batch or 32, family.lookahead * actors.count
-        kept = min(family.memory or rollout, max(self.steps, rollout))
+        kept = min(family.memory or rollout, max(self.steps, rollout, self._least(actors)))
         between = int(2 * max(SAVE_STEPS) / family.ratio / actors.count) + 2  # rows of two save points
         if not family.memory:
             between += family.lookahead
@@ -338,12 +338,15 @@ class _Learning:
             return Rollouts(*told)
         return Playing(*told, self.learner.errors if family.priority else None, self.recorded)
 
+    def _least(self, actors: Actors) -> int:
+        """Steps of which a batch can be drawn."""
+        return int(self.family.lookahead + self.codec.frames + 2) * actors.count
+
     def _check_room(self, kept: int, between: int, actors: Actors) -> None:
         """Raise BadInput where the memory of replay is larger than this machine's."""
         one = actors.shown[0].nbytes + 2 * len(self.codec.choices) + 5
         need, free = one * (kept * (1 + SPARE) + between * actors.count), free_memory()
-        least = ((self.family.lookahead or 1) + self.codec.frames + 2) * actors.count
-        if self.family.memory and kept < least:
+        if self.family.memory and kept < (least := self._least(actors)):
             raise BadInput(f"a memory of {kept:,} steps is too small: {least:,} are needed at least (family.memory).")
         if self.call.out is not None and need > shutil.disk_usage(self.call.out).free:
             raise BadInput(f"replay memory needs {need / 1e9:.1f} GB, which the disk of {self.call.out} has not.")

@@ -131,8 +131,6 @@ def _template(estimator: Any, seed: int | None) -> Any:
         estimator = estimator()
     if not isinstance(estimator, Estimator):
         raise Unsupported(f"compare takes an estimator, as TableClassifier. Received: {estimator!r}.")
-    if hasattr(estimator, "play"):
-        raise Unsupported("agents cannot be compared yet. `decet evaluate MODEL` judges one by episodes.")
     template: Any = clone(estimator)
     if hasattr(template, "play"):
         raise Unsupported(
