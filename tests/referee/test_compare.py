@@ -14,7 +14,7 @@ import pytest
 from sklearn.datasets import load_diabetes, load_digits, load_iris
 
 import decet
-from decet import DNN, ImageClassifier, Recipe, ResNet, TableClassifier, TableRegressor, TextClassifier
+from decet import DNN, Agent, ImageClassifier, Recipe, ResNet, TableClassifier, TableRegressor, TextClassifier
 from decet.errors import BadInput, Unsupported
 from decet.estimators import fitting
 from decet.estimators.reading import DataWarning
@@ -309,6 +309,8 @@ def test_the_estimator_is_one_without_a_family() -> None:
     for wrong in ("TableClassifier", DNN, None):
         with pytest.raises(Unsupported, match=r"compare takes an estimator, as TableClassifier\. Received: "):
             compare(wrong, "iris")
+    with pytest.raises(Unsupported, match="compare judges all by the same rows, and an agent has none"):
+        compare(Agent, "CartPole-v1")
     with pytest.raises(BadInput, match=r"leave family out, or say families=\[\.\.\.\]"):
         compare(TableClassifier(ResNet()), "iris")
     with pytest.raises(BadInput, match=r"budget and recipe\.epochs both say how long to train; keep one"):
