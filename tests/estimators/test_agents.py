@@ -107,6 +107,9 @@ def test_pictures_and_joints_are_learned() -> None:
     seen = DQN(warmup=200, follow=50, ratio=0.5)
     lights = Agent(seen, steps=2_500, discount=0.0, recipe=Recipe(lr=3e-3), inputs=Environments(frames=1)).fit(Pixels)
     assert lights.evaluate(Pixels, episodes=20)["return"] > 4.0  # of 5, chance 2.5
+    last = lights.history_[-1]
+    assert last["expected"] == pytest.approx(last["given"], abs=0.1)  # a light that is hit gives 1
+    assert last["lower quartile"] <= last["return"] <= 5.0
     joints = Agent(SMALL, steps=6_000, recipe=Recipe(lr=3e-3)).fit(Joints)
     assert joints.evaluate(Joints, episodes=50)["return"] > -0.3  # chance -1.8
     assert joints.act([1.0, -1.0]).tolist() == [1.0, -1.0]

@@ -66,6 +66,18 @@ def test_a_long_film_is_thinned_out(tmp_path: Path) -> None:
     assert Image.open(tmp_path / "a.gif").n_frames <= FRAMES
 
 
+def test_tiny_pictures_are_enlarged_and_shares_of_white_are_read(tmp_path: Path) -> None:
+    class Tiny(Drawn):
+        def render(self):
+            return np.full((8, 10, 3), self.age / 4)
+
+    film(Tiny, tmp_path / "a.gif")
+    picture = Image.open(tmp_path / "a.gif")
+    assert picture.size == (NARROW, 0.8 * NARROW)
+    picture.seek(2)
+    assert picture.convert("RGB").getpixel((5, 5)) == (127, 127, 127)
+
+
 class Long(Drawn):
     long = 2_000
 
@@ -102,6 +114,13 @@ def test_what_cannot_be_filmed_is_told(tmp_path: Path) -> None:
         film(Drawn, tmp_path / "a.mp4")
     with pytest.raises(BadInput, match="Drawn draws no pictures"):
         film(lambda: Drawn(picture=False), tmp_path / "a.gif")
+
+    class Unwritten(Drawn):
+        def render(self):
+            raise NotImplementedError
+
+    with pytest.raises(BadInput, match="Unwritten draws no pictures"):
+        film(Unwritten, tmp_path / "a.gif")
     assert not list(tmp_path.iterdir())
 
 

@@ -22,7 +22,7 @@ from decet.training.checkpoint import check_writable, write_whole
 
 Array = NDArray[Any]
 Choose = Callable[[Array], Array]  # frames (1, frames, ...) -> choices (1, J)
-WIDTH = 400  # pixels, at most
+WIDTH, TINY = 400, 48  # pixels, at most; smaller ones are enlarged
 FRAMES = 600  # of a film; more are thinned out
 PAUSE = 40  # milliseconds a frame
 STRIP, KEPT = 8, 64  # frames of a strip, and those among which they are chosen
@@ -144,7 +144,12 @@ def _picture(actors: Copies) -> Image.Image:
         raise BadInput(f"{name} could not be drawn ({type(error).__name__}: {error}).") from error
     if not isinstance(seen, np.ndarray) or seen.ndim != 3:
         raise BadInput(f"{name} draws no pictures (render_mode 'rgb_array').")
+    if seen.dtype.kind == "f" and seen.max(initial=0.0) <= 1.0:  # as shares of white
+        seen = 255 * seen
     picture = Image.fromarray(seen.astype(np.uint8))
+    if max(picture.size) < TINY:
+        larger = NARROW // max(picture.size)
+        picture = picture.resize((larger * picture.width, larger * picture.height), Image.Resampling.NEAREST)
     picture.thumbnail((WIDTH, WIDTH))
     return picture
 
