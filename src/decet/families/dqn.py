@@ -26,7 +26,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import torch
@@ -44,6 +44,12 @@ from decet.settings import check_whole, joined
 
 CLIPPED = -1.0  # of Munchausen's logarithm, at least
 TEMPERATURE = 0.03  # of its policy, as published
+QUIET = {  # what a network is where it does not say
+    DNN: DNN(norm="none", dropout=0.0),
+    CNN: CNN(norm="none", dropout=0.0),
+    ResNet: ResNet(norm="none", dropout=0.0),
+    LSTM: LSTM(dropout=0.0, weight_dropout=0.0, word_dropout=0.0),
+}
 OF_MEMORY = ("priority", "quantiles", "munchausen")
 
 
@@ -128,8 +134,11 @@ class DQN:
         return cls(memory=0, lookahead=32, trace=0.65, warmup=0, ratio=1 / 32, double=False)
 
     def settled(self) -> DQN:
-        """These settings, and what is usual for what they leave open."""
-        return joined(self, FALLBACK)
+        """These settings, and what is usual for what they leave open: a network without dropout, which would be noise in
+        targets, and without norms of batches, which follow what is played."""
+        found, network = joined(self, FALLBACK), self.network
+        quiet = QUIET.get(type(network))
+        return found if quiet is None else replace(found, network=joined(network, quiet))
 
     def learner(self, spec: Any, answer: LabelSpec, beside: int = 0) -> QLearner:
         """The learner of an environment that shows `spec`, `beside` numbers beside it, and takes `answer`'s choices."""
@@ -169,13 +178,14 @@ FALLBACK = DQN(
 class QNetwork(nn.Module):
     """inputs -> what each choice of each column is worth (B, J, K, N), N quantiles; choices that are none: -inf.
 
-    beside: numbers (B, beside) that are the last of the inputs, and join what the body says of the others.
+    beside: numbers (B, beside) that are the last of the inputs; a layer joins them to what the body says of the others.
     """
 
     def __init__(self, body: Body, answer: LabelSpec, settings: DQN, beside: int):
         super().__init__()
         self.columns, self.most, self.quantiles = len(answer.classes), max(answer.classes), settings.quantiles or 1
-        self.body, self.beside, width = body, beside, body.summary_width + beside
+        self.body, width = body, body.summary_width
+        self.join = nn.Sequential(nn.Linear(width + beside, width), nn.ReLU()) if beside else None
         self.head = nn.Linear(width, self.columns * self.most * self.quantiles)
         self.worth = nn.Linear(width, self.columns * self.quantiles) if settings.dueling else None
         self.choices, self.uneven = answer.classes, len(set(answer.classes)) > 1
@@ -183,10 +193,10 @@ class QNetwork(nn.Module):
             noised(self, settings.noisy)
 
     def forward(self, inputs: tuple[Any, ...]) -> Tensor:
-        if self.beside:
-            pooled = torch.cat([self.body(inputs[:-1]).pooled()[:, 0], inputs[-1]], 1)
-        else:
+        if self.join is None:
             pooled = self.body(inputs).pooled()[:, 0]
+        else:
+            pooled = self.join(torch.cat([self.body(inputs[:-1]).pooled()[:, 0], inputs[-1]], 1))
         found = self.head(pooled).float().view(-1, self.columns, self.most, self.quantiles)
         there = self._there(found.device) if self.uneven else None
         if self.worth is not None:
