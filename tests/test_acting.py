@@ -35,7 +35,7 @@ def test_an_agent_is_shown_with_its_network(agent: str, capsys: pytest.CaptureFi
     network = "network DNN (width 32, depth 1, embedding none, dropout 0.0), double True"
     assert told.startswith("Agent of CartPole-v1\n")
     assert f"\nfamily DQN: {network}" in told
-    assert "\nfigures episodes played greedily, from begins that training never saw:\n" in told
+    assert "\nfigures (episodes played greedily, from begins that training never saw):\n" in told
     assert f"\n- family: DQN: {network}" in (Path(agent) / "README.md").read_text(encoding="utf-8")
     assert main(["show", agent, "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["family"]["network"]["name"] == "DNN"

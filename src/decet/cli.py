@@ -442,7 +442,8 @@ def _judged_on(how: str, whole: bool) -> str:
 
 
 def _figures(metrics: Mapping[str, float | None], how: str, whole: bool) -> list[str]:
-    return [f"figures {_judged_on(how, whole)}:", _metrics_table(metrics)] if metrics else [f"no figures: {how}"]
+    head = f"figures ({how}):" if whole else f"figures {_judged_on(how, whole)}:"
+    return [head, _metrics_table(metrics)] if metrics else [f"no figures: {how}"]
 
 
 # ------------------------------------------------------------------------------------------------ arguments and pages
