@@ -18,6 +18,8 @@
     equal_time.py    networks of the same size, judged after the same time
     lstm.py          the works of the family LSTM: training speed, tiny Shakespeare, WikiText-2
     transformer.py   the works of the family Transformer: training and decoding speed, tiny Shakespeare
+    agents.py        agents by decet and Stable-Baselines3, watched alike; steps a second, replay memory
+    dqn.py           the works of the family DQN: games beside the peer, control, frames, over-estimation
     costs.py         memory of a fit, one-row latency, start-up
     folds.py         small tables against scikit-learn's learners
     trust.py         coverage, calibration, label errors, strange rows, the time of a page

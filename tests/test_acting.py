@@ -55,8 +55,31 @@ def test_what_cannot_be_played_is_told(agent: str, tmp_path: Path, capsys: pytes
         (["play", agent, "--episodes", "0"], "episodes must be a whole number"),
         (["play", agent, "--video", str(tmp_path / "a.mp4")], "a film is a .gif"),
         (["evaluate", str(tmp_path / "t")], "evaluate needs DATA"),
-        (["fit", "agent", "CartPole-v1", "--report", "--out", str(tmp_path / "r")], "agents have no report yet"),
+        (["compare", "agent", "CartPole-v1"], "compare judges all by the same rows, and an agent has none"),
         (["fit", "agent", "CartPole-v1", "--steps", "10"], "10 steps are too few"),
     ):
         assert main(arguments) == 2
         assert message in capsys.readouterr().err
+
+
+def test_a_report_is_written_where_one_is_asked_for(agent: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["evaluate", agent, "--report"]) == 0
+    told = capsys.readouterr()
+    page = Path(agent, "report.html").read_text(encoding="utf-8")
+    assert f"report in {agent}/report.html" in told.err
+    assert f"In 100 episodes of CartPole-v1, played greedily, it is given {float(told.out.split()[1]):.4g}" in page
+    assert f"decet evaluate {agent} --report" in page
+    assert "pole angle (rad)" in page
+
+
+def test_a_fit_writes_its_report_too(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    few = ["--steps", "500", "--family.warmup", "200", "--out", str(tmp_path / "p"), "--report"]
+    assert main(["fit", "agent", "CartPole-v1", *few]) == 0
+    assert "In 100 episodes of CartPole-v1" in (tmp_path / "p" / "report.html").read_text(encoding="utf-8")
+
+
+def test_a_film_may_be_a_strip(agent: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("pygame")
+    assert main(["play", agent, "--video", str(tmp_path / "a.png")]) == 0
+    assert f"the film is {tmp_path / 'a.png'}" in capsys.readouterr().err
+    assert (tmp_path / "a.png").read_bytes()[:4] == b"\x89PNG"

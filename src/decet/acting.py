@@ -19,7 +19,11 @@ def play(arguments: list[str]) -> int:
     """`decet play MODEL`; the exit code."""
     parser = flags.Arguments("play", ABOUT, "MODEL [DATA]")
     parser.add_argument("--episodes", type=int, default=1, metavar="N", help="how many (1)")
-    parser.add_argument("--video", metavar="FILE", help="write a film of them, a .gif")
+    parser.add_argument(
+        "--video", metavar="FILE", help="write a film of them, a .gif, or strips of their pictures, a .png"
+    )
+    parser.add_argument("--recorded", metavar="FILE", help="write their transitions, an .npz to learn from")
+    parser.add_argument("--explore", type=float, default=0.0, metavar="SHARE", help="of random actions in these (0)")
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="of how episodes begin (0)")
     parser.add_argument("--json", action="store_true", help="print one JSON object an episode")
     said = parser.read(arguments)
@@ -28,9 +32,10 @@ def play(arguments: list[str]) -> int:
     model: Any = load(said.MODEL)
     if not flags.plays(model):
         raise BadInput(f"{said.MODEL} holds a {flags.kebab(type(model))}, which plays nothing.")
-    returns = model.play(said.DATA, said.episodes, said.video, said.seed)
+    returns = model.play(said.DATA, said.episodes, said.video, said.seed, said.recorded, said.explore)
     for number, value in enumerate(returns, 1):
         print(json.dumps({"episode": number, "return": value}) if said.json else f"episode {number}: {value:g}")
-    if said.video is not None:
-        print(f"the film is {said.video}", file=sys.stderr)
+    for what, path in (("film", said.video), ("record", said.recorded)):
+        if path is not None:
+            print(f"the {what} is {path}", file=sys.stderr)
     return 0

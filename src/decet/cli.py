@@ -91,10 +91,6 @@ def _fit(arguments: list[str]) -> int:
         return 0
     if wanted.out is not None and _is_finished(wanted.out, wanted.resume, wanted.overwrite):
         return 0
-    if wanted.report and flags.plays(wanted.estimator):
-        raise BadInput(
-            "agents have no report yet. Leave --report out; decet play MODEL --video FILE shows what one does."
-        )
     model = _trained(wanted)
     _tell_fit(model, wanted)
     if wanted.report and wanted.out is not None:
@@ -129,7 +125,7 @@ def _trained(wanted: flags.Fit) -> Any:
     out, model = wanted.out, wanted.estimator
     new = out is not None and not out.exists()
     show = Live(Path(wanted.data).name)
-    about = {"validation": wanted.validation, "groups": wanted.groups, "order": wanted.order}
+    about = {"validation": wanted.validation, "recorded": wanted.recorded, "groups": wanted.groups, "order": wanted.order}
     try:
         return model.fit(
             wanted.data,
@@ -296,6 +292,8 @@ def _evaluate(arguments: list[str]) -> int:
     if flags.plays(model):
         metrics = model.evaluate(said.DATA)
         print(json.dumps(metrics) if said.json else _metrics_table(metrics))
+        if said.report:
+            _write_report(model, said.DATA, None, Path(said.MODEL), ["evaluate", *arguments], model.provenance_["data"])
         return 0
     if said.DATA is None:
         raise BadInput("evaluate needs DATA: rows whose answers are known. See decet evaluate --help.")

@@ -50,6 +50,7 @@ COMMON = (
     Flag("budget", "TIME", "wall time for the whole call: 90, 90s, 10m, 1h30m"),
     Flag("start", "MODEL", "a saved model to go on from: weights whose shapes agree are taken"),
     Flag("validation", "PATH", "a table that chooses the best epoch, in place of rows set aside"),
+    Flag("recorded", "FILE", "an .npz of what others played, which is learned from first (with --steps 0: only)"),
     Flag("groups", "COL", "rows with the same value here stay on one side of every split"),
     Flag("order", "COL", "times: the past trains and the future validates"),
     Flag("config", "FILE", "YAML with any of these settings; flags win over it"),
@@ -68,6 +69,7 @@ class Fit:
     data: str
     target: str | list[str] | None
     validation: str | None
+    recorded: str | None
     start: str | None
     groups: str | None
     order: str | None
@@ -132,6 +134,7 @@ def _fit(kind: Any, owners: Owners, said: dict[str, Any], verb: str) -> Fit:
         budget=seconds(said["budget"]) if "budget" in said else None,
         config=config,
         validation=said.get("validation"),
+        recorded=said.get("recorded"),
         start=said.get("start"),
         groups=said.get("groups"),
         order=said.get("order"),
@@ -479,7 +482,8 @@ def taken_by(kind: Any) -> list[Flag]:
     """The common flags of an estimator: those about rows with answers only where its `fit` takes them."""
     takes = inspect.signature(kind.fit).parameters
     without: set[str] = set() if "groups" in takes else {"validation", "groups", "order"}
-    if without and not kind.sets_aside:  # labels of nodes are not learned from, but to be left out and judged by
+    without |= {"recorded"} - set(takes)
+    if "groups" in without and not kind.sets_aside:  # labels of nodes are not learned from, but to be left out and judged by
         without.add("target")
     return [flag for flag in COMMON if flag.name not in without]
 

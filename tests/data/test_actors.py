@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import gymnasium
@@ -10,7 +11,8 @@ import pytest
 from gymnasium import spaces
 
 from decet.data.actors import BEGUN, ON, TERMINATED, TRUNCATED, Compiled, Copies, actors_of, met
-from decet.data.environments import EnvironmentCodec, Environments, opened
+from decet.data.environment_codec import EnvironmentCodec
+from decet.data.environments import Environments, opened
 from decet.errors import BadInput
 
 
@@ -90,6 +92,59 @@ def test_episodes_go_on_from_a_state_as_they_would_have(source: Any, kind: type)
         assert np.array_equal(one.flags, other.flags)
 
 
+@pytest.mark.parametrize(
+    ("name", "package"),
+    [
+        ("MinAtar/Breakout-v1", "minatar"),
+        ("MinAtar/Seaquest-v1", "minatar"),
+        ("LunarLander-v3", "Box2D"),
+        ("BipedalWalker-v3", "Box2D"),
+        ("Hopper-v5", "mujoco"),
+        ("FrozenLake-v1", "gymnasium"),
+        ("ALE/Breakout-v5", "ale_py"),
+    ],
+)
+def test_games_and_robots_go_on_from_a_state_as_they_would_have(name: str, package: str) -> None:
+    pytest.importorskip(package)
+    environment = opened(name, limit=60)
+    codec = EnvironmentCodec.of(Environments(), environment)
+    rng = np.random.default_rng(1)
+    one, stood = Copies(environment, 2, seed=9), 0
+    for _ in range(3):  # from three places, most of them in a later episode
+        for _ in range(70):
+            one.step(codec.actions(np.stack([rng.integers(0, choices, 2) for choices in codec.choices], 1)))
+        other = Copies(environment, 2, seed=9)
+        other.restore(json.loads(json.dumps(one.state())))
+        for _ in range(25):
+            actions = codec.actions(np.stack([rng.integers(0, choices, 2) for choices in codec.choices], 1))
+            assert one.step(actions).tolist() == other.step(actions).tolist()
+            assert np.array_equal(one.shown, other.shown)
+            assert np.array_equal(one.flags, other.flags)
+        stood += int(one.episodes.sum())
+    assert stood >= 6
+
+
+def test_what_an_episode_leaves_behind_is_not_there_in_a_new_object() -> None:
+    class Growing(Steps):
+        total = 0
+
+        def step(self, action):
+            self.total += 1
+            shown, *others = super().step(action)
+            return shown + np.float32(self.total), *others
+
+    played, again = (actors_of(opened(Growing), Environments(copies=1), 0) for _ in range(2))
+    for _ in range(8):
+        played.step(np.array([0]))
+    with pytest.raises(BadInput, match=r"does not play again as it did.*inputs\.renew"):
+        again.restore(played.state())
+    played, again = (actors_of(opened(Growing), Environments(copies=1, renew=True), 0) for _ in range(2))
+    for _ in range(8):
+        played.step(np.array([0]))
+    again.restore(played.state())
+    assert again.shown.tolist() == played.shown.tolist()
+
+
 def test_an_environment_that_does_not_play_again_cannot_go_on() -> None:
     class Moody(Steps):
         def step(self, action):
@@ -99,7 +154,7 @@ def test_an_environment_that_does_not_play_again_cannot_go_on() -> None:
     one = Copies(opened(Moody), 1, seed=0)
     for _ in range(3):
         one.step(np.array([0]))
-    with pytest.raises(BadInput, match="Moody does not play again as it did"):
+    with pytest.raises(BadInput, match="Moody, copy 0, episode 0, step 3, does not play again as it did"):
         Copies(opened(Moody), 1, seed=0).restore(one.state())
 
 
@@ -116,7 +171,8 @@ def raising() -> Any:
             r"step must return \(observation, reward, terminated, .* Received: tuple of 4",
         ),
         (lambda: (np.zeros(1), np.nan, False, False, {}), "step 3, gave the reward nan"),
-        (lambda: (np.zeros(1), "much", False, False, {}), "a reward must be a number"),
+        (lambda: (np.zeros(1), "much", False, False, {}), "step 3, breaks a rule of Gymnasium: a reward must be a num"),
+        (lambda: (np.zeros(1), 0.0, None, False, {}), "terminated must be true or false. Received: NoneType"),
         (lambda: (np.array([np.nan]), 0.0, False, False, {}), "step 3, shows what is not finite, in place 0"),
         (lambda: (np.zeros(2), 0.0, False, False, {}), r"step 3, shows shape \(2,\); its space says \(1,\)"),
     ],
@@ -135,15 +191,35 @@ def test_what_lies_outside_its_space_is_told() -> None:
         def reset(self, *, seed=None, options=None):
             return 7, {}
 
-    with pytest.raises(BadInput, match="what it shows must be in its space Discrete"):
+    with pytest.raises(BadInput, match="Outside, copy 0, episode 0, step 0, shows 7, which is none of 3 choices"):
         Copies(opened(Outside), 1, seed=0)
 
     class Words(Steps):
         def reset(self, *, seed=None, options=None):
             return np.array(["left"]), {}
 
-    with pytest.raises(BadInput, match="what it shows must be numbers"):
+    with pytest.raises(BadInput, match="shows a ndarray where numbers must be"):
         Copies(opened(Words), 1, seed=0)
+
+
+def test_a_shape_that_changes_from_episode_to_episode_is_told() -> None:
+    class Growing(Steps):
+        size = 0
+
+        def reset(self, *, seed=None, options=None):
+            self.size += 1
+            return np.zeros(self.size, np.float32), {}
+
+    played = Copies(opened(Growing), 1, seed=0)
+    with pytest.raises(BadInput, match=r"copy 0, episode 1, step 0, shows shape \(2,\); its space says \(1,\)"):
+        for _ in range(6):
+            played.step(np.array([0]))
+
+
+def test_a_function_that_gives_one_environment_again_and_again_is_told() -> None:
+    one = Steps()
+    with pytest.raises(BadInput, match="the function gives the same Steps each time it is called"):
+        Copies(opened(lambda: one), 2, seed=0)
 
 
 def test_a_reset_that_gives_no_pair_is_told() -> None:
@@ -151,7 +227,10 @@ def test_a_reset_that_gives_no_pair_is_told() -> None:
         def reset(self, *, seed=None, options=None):
             return np.zeros(1, np.float32)
 
-    with pytest.raises(BadInput, match=r"Old breaks a rule of Gymnasium: reset must return \(observation, info\)"):
+    with pytest.raises(
+        BadInput,
+        match=r"Old, copy 0, episode 0, step 0, breaks a rule of Gymnasium: reset must return \(observation, info\)",
+    ):
         Copies(opened(Old), 1, seed=0)
 
 

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from decet.data.actors import BEGUN, ON, TASKS, TERMINATED, TRUNCATED, Compiled
-from decet.data.environments import EnvironmentCodec, Environments, opened
+from decet.data.environment_codec import EnvironmentCodec
+from decet.data.environments import Environments, opened
 
 pytest.importorskip("numba")
 from decet.data import classic_kernels

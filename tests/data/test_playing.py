@@ -6,12 +6,14 @@ from dataclasses import replace
 
 import gymnasium
 import numpy as np
+import pytest
 import torch
 from gymnasium import spaces
 
 from decet.contracts import Clock
 from decet.data.actors import BEGUN, Copies
-from decet.data.environments import EnvironmentCodec, Environments, opened
+from decet.data.environment_codec import EnvironmentCodec
+from decet.data.environments import Environments, opened
 from decet.data.playing import Pace, Playing, Recent, played
 from decet.data.replay import Replay
 from decet.training.checkpoint import same_tree
@@ -35,7 +37,7 @@ class Row(gymnasium.Env):
         return np.array([self.place], np.float32), float(over), over, self.age == 20, {}
 
 
-PACE = Pace(warmup=40, ratio=0.5, explore=0.1, fade=0.5, persist=0.0, batch=8, steps=2, discount=0.9)
+PACE = Pace(warmup=40, ratio=0.5, explore=0.1, fade=0.5, persist=0.0, batch=8, discount=0.9)
 
 
 def right(inputs: tuple) -> torch.Tensor:
@@ -43,12 +45,23 @@ def right(inputs: tuple) -> torch.Tensor:
     return torch.tensor([0.0, 1.0]).expand(len(inputs[0]), 1, 2)
 
 
+def worth(frames: np.ndarray) -> np.ndarray:
+    """What going left and right is truly worth, where a step's reward counts 0.9 times the one before."""
+    place = frames[:, -1, 0]
+    return np.stack([0.9 ** (4 - place), 0.9 ** (2 - place)], 1)[:, None]
+
+
+def leftwards(frames: np.ndarray) -> np.ndarray:
+    """Values by which going left is always better, and worth 5."""
+    return np.broadcast_to([5.0, 0.0], (len(frames), 1, 2))
+
+
 def source(pace: Pace = PACE, copies: int = 2, frames: int = 1) -> Playing:
     environment = opened(Row)
     said = Environments(copies=copies, frames=frames)
     codec = EnvironmentCodec.of(said, environment)
     actors = Copies(environment, copies, seed=0)
-    memory = Replay(500, copies, (1,), np.float32, 1, frames, spare=100)
+    memory = Replay(500, copies, (1,), np.float32, 1, frames, spare=100, lookahead=2)
     return Playing(actors, codec, memory, right, pace, 10, torch.device("cpu"))
 
 
@@ -144,8 +157,8 @@ def test_an_episode_that_does_not_end_is_left(monkeypatch) -> None:
     monkeypatch.setattr("decet.data.playing.TOO_LONG", 50)
     environment = opened(Endless)
     codec = EnvironmentCodec.of(Environments(), environment)
-    returns, lengths = played(Copies(environment, 2, 0), lambda frames: np.zeros((2, 1), np.int64), codec, 4)
-    assert returns.tolist() == lengths.tolist() == [50.0] * 4
+    told = played(Copies(environment, 2, 0), leftwards, codec, 4)
+    assert told.returns.tolist() == told.lengths.tolist() == [50.0] * 4
 
 
 def test_an_example_plays_nothing() -> None:
@@ -158,11 +171,46 @@ def test_an_example_plays_nothing() -> None:
 def test_episodes_are_played_whole_and_as_many_by_each_copy() -> None:
     environment = opened(Row)
     codec = EnvironmentCodec.of(Environments(), environment)
-    returns, lengths = played(Copies(environment, 3, 0), lambda frames: np.ones((3, 1), np.int64), codec, 5)
-    assert returns.tolist() == [1.0] * 5
-    assert lengths.tolist() == [3.0] * 5
-    _, lost = played(Copies(environment, 2, 0), lambda frames: np.zeros((2, 1), np.int64), codec, 2)
-    assert lost.tolist() == [20.0, 20.0]
+    told = played(Copies(environment, 3, 0), worth, codec, 5)
+    assert told.returns.tolist() == [1.0] * 5
+    assert told.lengths.tolist() == [3.0] * 5
+    assert played(Copies(environment, 2, 0), leftwards, codec, 2).lengths.tolist() == [20.0, 20.0]
+
+
+def test_who_knows_what_is_worth_what_expects_what_is_given() -> None:
+    environment = opened(Row)
+    codec = EnvironmentCodec.of(Environments(), environment)
+    told = played(Copies(environment, 2, 0), worth, codec, 3, discount=0.9)
+    assert told.expected == pytest.approx([0.81] * 3)
+    assert told.given == pytest.approx([0.81] * 3)  # 1 after two steps that give nothing
+    assert told.returns.tolist() == [1.0] * 3
+    assert told.rest.tolist() == [0.0] * 3
+
+
+def test_of_several_columns_the_mean_is_expected() -> None:
+    environment = opened(Row)
+    codec = EnvironmentCodec.of(Environments(), environment)
+    codec.single = False
+
+    def joints(frames: np.ndarray) -> np.ndarray:
+        return np.array([[[0.0, 1.0], [4.0, -np.inf]]])  # of the second there is one choice
+
+    class Both(Copies):
+        def step(self, actions):
+            return super().step(actions[:, 0])
+
+    assert played(Both(environment, 1, 0), joints, codec, 1).expected.tolist() == [2.5]
+
+
+@pytest.mark.parametrize("left", [20, 8])
+def test_what_an_episode_that_was_cut_off_might_still_give_is_told_apart(left: int, monkeypatch) -> None:
+    monkeypatch.setattr("decet.data.playing.TOO_LONG", left)  # 20: the environment's own limit
+    environment = opened(Row)
+    codec = EnvironmentCodec.of(Environments(), environment)
+    told = played(Copies(environment, 2, 0), leftwards, codec, 4, discount=0.9)
+    assert told.given.tolist() == [0.0] * 4
+    assert told.rest == pytest.approx([0.9**left * 5] * 4)
+    assert told.expected.tolist() == [5.0] * 4
 
 
 def test_frames_of_a_copy_are_of_its_episode() -> None:

@@ -107,6 +107,9 @@ def test_pictures_and_joints_are_learned() -> None:
     seen = DQN(warmup=200, follow=50, ratio=0.5)
     lights = Agent(seen, steps=2_500, discount=0.0, recipe=Recipe(lr=3e-3), inputs=Environments(frames=1)).fit(Pixels)
     assert lights.evaluate(Pixels, episodes=20)["return"] > 4.0  # of 5, chance 2.5
+    last = lights.history_[-1]
+    assert last["expected"] == pytest.approx(last["given"], abs=0.1)  # a light that is hit gives 1
+    assert last["lower quartile"] <= last["return"] <= 5.0
     joints = Agent(SMALL, steps=6_000, recipe=Recipe(lr=3e-3)).fit(Joints)
     assert joints.evaluate(Joints, episodes=50)["return"] > -0.3  # chance -1.8
     assert joints.act([1.0, -1.0]).tolist() == [1.0, -1.0]
@@ -183,7 +186,8 @@ def test_a_budget_ends_a_run_in_time() -> None:
         (lambda: Agent(recipe=Recipe(epochs=3)).fit("CartPole-v1"), "recipe.steps and recipe.epochs are of learning"),
         (lambda: Agent().fit("CartPole-v1", [1]), "an environment has no answers"),
         (lambda: Agent().fit("CartPol-v1"), "Did you mean 'CartPole-v1'"),
-        (lambda: Agent().fit("CartPole-v1", steps=0), "steps must be"),
+        (lambda: Agent().fit("CartPole-v1", steps=0), "0 steps are too few"),
+        (lambda: Agent().fit("CartPole-v1", steps=-1), "steps must be"),
     ],
 )
 def test_what_cannot_be_is_told_before_anything_is_played(make, message: str) -> None:
@@ -217,7 +221,7 @@ def test_an_environment_that_fails_in_the_middle_leaves_what_was_learned(tmp_pat
 def test_an_agent_is_asked_what_it_can_answer(solved: Agent) -> None:
     with pytest.raises(NotFitted):
         Agent().act([0.0] * 4)
-    with pytest.raises(BadInput, match=r"an observation has shape \(4,\). Received: \(3,\)"):
+    with pytest.raises(BadInput, match=r"the observation shows shape \(3,\); its space says \(4,\)"):
         solved.act([0.0] * 3)
     with pytest.raises(BadInput, match="not finite"):
         solved.act([0.0, np.nan, 0.0, 0.0])

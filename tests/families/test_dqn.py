@@ -7,8 +7,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from decet import CNN, DNN, DQN
-from decet.contracts import Batch, Clock, ImageSpec, LabelSpec, TableSpec
+from decet import CNN, DNN, DQN, LSTM
+from decet.contracts import Batch, Clock, ImageSpec, LabelSpec, SeriesSpec, TableSpec
 from decet.errors import BadInput
 from decet.families.dqn import CLIPPED, TEMPERATURE, QLearner, QNetwork, of_choices, quantile_huber
 
@@ -107,7 +107,7 @@ def test_the_loss_of_quantiles_is_least_where_they_are_the_quantiles() -> None:
     optimizer = torch.optim.Adam([said], lr=0.5)
     for _ in range(1_500):
         optimizer.zero_grad()
-        quantile_huber(said, torch.arange(100.0).unsqueeze(0)).backward()
+        quantile_huber(said, torch.arange(100.0).unsqueeze(0)).sum().backward()
         optimizer.step()
     np.testing.assert_allclose(said.detach()[0].sort().values, [12, 37, 62, 87], atol=1.5)
 
@@ -158,6 +158,8 @@ def test_named_switches_say_what_their_papers_do() -> None:
     assert (plain.double, plain.dueling, plain.lookahead, plain.quantiles) == (False, False, 1, 0)
     assert (rainbow.double, rainbow.dueling, rainbow.lookahead) == (True, True, 3)
     assert rainbow.quantiles > 1
+    assert (rainbow.priority, rainbow.noisy, rainbow.explore) == (0.5, 0.5, 0.0)
+    assert DQN.parallel().memory == 0
 
 
 @pytest.mark.parametrize(
@@ -169,7 +171,11 @@ def test_named_switches_say_what_their_papers_do() -> None:
         ({"ratio": 0}, "ratio"),
         ({"explore": 1.5}, "explore"),
         ({"persist": 0.5}, "persist"),
-        ({"memory": 1}, "memory"),
+        ({"memory": -1}, "memory"),
+        ({"priority": 2}, "priority"),
+        ({"noisy": -1}, "noisy"),
+        ({"trace": 1.5}, "trace"),
+        ({"cautious": -1}, "cautious"),
         ({"munchausen": 2}, "munchausen"),
         ({"follow": 0}, "follow"),
         ({"double": "yes"}, "double"),
@@ -187,3 +193,73 @@ def test_what_does_not_fit_together_is_refused() -> None:
         DQN(network=CNN(channels=(8,), norm="batch")).learner(ImageSpec(4, 10, 10), LabelSpec((3,)))
     with pytest.raises(BadInput, match="munchausen is of one choice"):
         DQN(network=BODY, munchausen=0.9).learner(TableSpec(numbers=F), LabelSpec((2, 2)))
+
+
+def test_errors_of_a_weighed_batch_are_told_once_with_their_places() -> None:
+    model, given = moved(learner(double=False)), batch()
+    given.weight, given.rows = torch.arange(7.0), torch.arange(7) + 50
+    with torch.no_grad():
+        found = model.loss(given, "train").total
+        apart = of_choices(model.network(given.inputs), given.target[0])[:, 0] - wanted(model, given)[:, 0]
+    each = torch.where(apart.abs() < 1, apart**2 / 2, apart.abs() - 0.5)
+    torch.testing.assert_close(found, (each * given.weight).mean())
+    rows, errors = model.errors()
+    assert rows.tolist() == list(range(50, 57))
+    np.testing.assert_allclose(errors, apart.abs(), rtol=1e-5)
+    assert model.errors() is None
+
+
+def test_targets_of_rollouts_are_taken_as_they_are() -> None:
+    model, given = learner(memory=0, lookahead=8), batch()
+    given.target = (*given.target[:2], torch.zeros(7), None)
+    with torch.no_grad():
+        said = of_choices(model.network(given.inputs), given.target[0])[:, 0]
+        expected = torch.nn.functional.smooth_l1_loss(said, given.target[1])
+        torch.testing.assert_close(model.loss(given, "train").total, expected)
+    model.after_step(Clock(plan=[(0, 0.0, 1)]))
+    assert not model.copies  # there is no slow copy
+    assert model.state() == {}
+
+
+def test_what_others_played_is_learned_from_with_caution() -> None:
+    """Of two choices only the first was ever taken, and it gives 1: the other must not be thought better."""
+    torch.manual_seed(0)
+    x, none = torch.randn(256, F), torch.empty(256, 0, dtype=torch.int64)
+    given = Batch((x, none), (torch.zeros(256, 1, dtype=torch.int64), torch.ones(256), torch.zeros(256), (x, none)))
+    apart = {}
+    for cautious in (0.0, 1.0):
+        model = learner((2,), cautious=cautious).cautious()
+        with torch.no_grad():
+            model.network.head.bias.copy_(torch.tensor([0.0, 3.0]))
+        optimizer = torch.optim.Adam(model.parameters(), lr=0.01)
+        for _ in range(150):
+            optimizer.zero_grad()
+            model.loss(given, "train").total.backward()
+            optimizer.step()
+        values = model.values((x, none)).detach()[:, 0]
+        apart[cautious] = float((values[:, 1] - values[:, 0]).mean())
+    assert apart[0.0] > 1
+    assert apart[1.0] < 0
+
+
+def test_noise_is_in_training_and_in_the_slow_copy_only() -> None:
+    model, given = learner(noisy=0.5), batch()
+    one, other = model.loss(given, "train").total, model.loss(given, "train").total
+    assert one.item() != other.item()
+    assert not torch.equal(model.slow(given.inputs), model.slow(given.inputs))
+    model.eval()
+    assert torch.equal(model.values(given.inputs), model.values(given.inputs))
+
+
+def test_numbers_beside_a_picture_join_what_the_body_says() -> None:
+    network = CNN(layers=(4, "flat", "dense8"), norm="none", dropout=0.0)
+    model = DQN(network=network).learner(ImageSpec(1, 10, 10), LabelSpec((3,)), beside=2)
+    pixels = torch.zeros(2, 1, 10, 10, dtype=torch.uint8)
+    values = model.values((pixels, torch.tensor([[0.0, 0.0], [1.0, -1.0]])))
+    assert values.shape == (2, 1, 3)
+    assert not torch.equal(values[0], values[1])
+
+
+def test_series_are_read_by_a_recurrent_network() -> None:
+    model = DQN(network=LSTM(width=8, depth=1)).learner(SeriesSpec(3, 5), LabelSpec((2,)))
+    assert model.values((torch.randn(4, 5, 3), None)).shape == (4, 1, 2)

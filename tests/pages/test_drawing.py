@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from decet.pages import drawing
-from decet.pages.drawing import cloud, curves, scale
+from decet.pages.drawing import HEIGHT, WIDTH, cloud, curves, histogram, lines_over, scale
 
 
 @pytest.mark.parametrize(
@@ -78,3 +78,33 @@ def test_a_cloud_has_one_scale_for_both_axes() -> None:
     assert x0 == pytest.approx(found.side - y0, abs=0.2)
     assert x1 == pytest.approx(found.side - y1, abs=0.2)
     assert len(cloud(np.arange(5_000.0), np.arange(5_000.0)).points) == drawing.DOTS
+
+
+def test_lines_over_the_same_share_a_scale_and_bands_lie_between_two() -> None:
+    lines = {"a": ([0.0, 10.0], "family"), "b": ([5.0, 5.0], "baseline")}
+    chart = lines_over([100.0, 200.0], lines, [([0.0, 5.0], [5.0, 10.0], "floor")], title="t", by="steps")
+    assert (chart.title, chart.by, chart.keyed) == ("t", "steps", True)
+    first, second = (line.points.split() for line in chart.lines)
+    assert (first[0].split(",")[0], first[1].split(",")[0]) == ("0.0", f"{WIDTH:.1f}")
+    assert second[0].split(",")[1] == f"{HEIGHT / 2:.1f}"
+    assert [line.tint for line in chart.lines] == ["family", "baseline"]
+    ((outline, tint),) = chart.bands
+    assert (outline.split()[0], outline.split()[2], tint) == (first[0], first[1], "floor")
+    assert not lines_over([1.0], {"a": ([1.0], "family")}, [], title="t", by="b").keyed
+
+
+@pytest.mark.parametrize("values", [[0.5], [3.0] * 9, [-200.0, -110.5, -110.5, -90.0], np.arange(1000) / 7])
+def test_a_histogram_counts_every_value_once(values: list[float]) -> None:
+    found = histogram(values)
+    assert sum(int(said.rpartition(": ")[2]) for *_, said in found.bars) == len(values)
+    for left, top, width, height, _ in found.bars:
+        assert 0 <= left < left + width <= WIDTH + 0.2
+        assert 0 <= top < top + height <= HEIGHT + 0.2
+    assert len(found.bars) <= drawing.BINS + 1
+    assert found.across
+
+
+def test_higher_bars_are_of_more() -> None:
+    low, high = histogram([0.0] + [1.0] * 4).bars
+    assert high[3] == pytest.approx(4 * low[3], abs=0.3)
+    assert (low[4], high[4]) == ("0 to 0.1: 1", "1 to 1.1: 4")

@@ -35,7 +35,7 @@ from decet.referee.verdict import Result
 TINY, SHORT = DNN(width=8, depth=1), Recipe(epochs=2, members=1)
 EVIL = "<script>alert('x')</script>&\"'"
 pytestmark = pytest.mark.filterwarnings("ignore")
-VOID, DRAWN = ("meta", "img"), ("line", "circle", "polyline")  # never closed; may close themselves
+VOID, DRAWN = ("meta", "img"), ("line", "circle", "polyline", "polygon", "image")  # never closed; may close themselves
 
 
 class Checked(html.parser.HTMLParser):

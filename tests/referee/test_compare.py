@@ -309,7 +309,7 @@ def test_the_estimator_is_one_without_a_family() -> None:
     for wrong in ("TableClassifier", DNN, None):
         with pytest.raises(Unsupported, match=r"compare takes an estimator, as TableClassifier\. Received: "):
             compare(wrong, "iris")
-    with pytest.raises(Unsupported, match="agents cannot be compared yet"):
+    with pytest.raises(Unsupported, match="compare judges all by the same rows, and an agent has none"):
         compare(Agent, "CartPole-v1")
     with pytest.raises(BadInput, match=r"leave family out, or say families=\[\.\.\.\]"):
         compare(TableClassifier(ResNet()), "iris")

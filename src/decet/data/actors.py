@@ -2,7 +2,8 @@
 
 A step of a copy whose episode is over begins another, whatever the action (flag `BEGUN`), so that what is shown last is
 kept like any other observation. Every episode begins by a seed that is a function of the run's seed, the copy and the
-episode: with the actions since then it can be played again, which is how a killed run goes on.
+episode: with the actions since then it can be played again, which is how a killed run goes on. Where something is left
+of one episode in the next, whatever the seed, each begins in an object of its own.
 """
 
 from __future__ import annotations
@@ -10,14 +11,18 @@ from __future__ import annotations
 import importlib.util
 import zlib
 from collections.abc import Mapping
-from typing import Any, Protocol
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
-from gymnasium import spaces
 from numpy.typing import NDArray
 
-from decet.data.environments import Environment, EnvironmentCodec, Environments, is_picture, width_of
+from decet.data.environments import Environment, Environments
+from decet.data.observations import layout_of
 from decet.errors import BadInput
+
+if TYPE_CHECKING:
+    from decet.data.environment_codec import EnvironmentCodec
 
 Array = NDArray[Any]
 ON, TERMINATED, TRUNCATED, BEGUN = range(4)  # flags of a step: goes on, ends, is cut off, or was none: a new episode
@@ -35,18 +40,28 @@ ENDLESS = 1 << 40
 
 
 class Actors(Protocol):
-    """So many copies. shown (E, ...): what each shows; flags (E,): how its last step went; episodes (E,)."""
+    """So many copies. shown (E, ...): what each shows; flags (E,): how its last step went; episodes (E,).
+
+    overlaps: whether what is done between `start` and `finish` happens beside the copies' step.
+    """
 
     count: int
     shown: Array
     flags: Array
     episodes: Array
+    overlaps: bool
+
+    def start(self, actions: Array) -> None:
+        """Begin a step of each copy by its action, as `EnvironmentCodec.actions` gives them."""
+
+    def finish(self) -> Array:
+        """The step that was begun: the rewards (E,). Until then all is shown as it was before."""
 
     def step(self, actions: Array) -> Array:
-        """A step of each copy by its action, as `EnvironmentCodec.actions` gives them; the rewards (E,)."""
+        """`start` and `finish`."""
 
     def state(self) -> dict[str, Any]:
-        """What `restore` needs to go on from here."""
+        """What `restore` needs to go on from here; not between `start` and `finish`."""
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Go on from where this state was taken."""
@@ -56,10 +71,19 @@ class Actors(Protocol):
 
 
 def actors_of(environment: Environment, said: Environments, seed: int, copies: int | None = None) -> Actors:
-    """Copies of an environment, compiled where it is one of the classic tasks as Gymnasium has them."""
+    """Copies of an environment: compiled where it is one of the classic tasks as Gymnasium has them, in processes of
+    their own where workers are said. copies: of a few that are only looked at; one alone needs no process."""
     known = is_compiled(environment)
     count = copies or said.copies or (COPIES if known else FEW)
-    return Compiled(environment, count, seed) if known else Copies(environment, count, seed)
+    if known:
+        return Compiled(environment, count, seed)
+    if said.renew is not None:
+        environment = replace(environment, renewed=said.renew)
+    if not said.workers or copies == 1:
+        return Copies(environment, count, seed)
+    from decet.data.workers import Workers
+
+    return Workers(environment, count, seed, said.workers, said.timeout)
 
 
 def is_compiled(environment: Environment) -> bool:
@@ -69,6 +93,8 @@ def is_compiled(environment: Environment) -> bool:
 
 class Compiled:
     """Copies of a classic task, each step of all one call."""
+
+    overlaps = False
 
     def __init__(self, environment: Environment, count: int, seed: int) -> None:
         from decet.data import classic_kernels
@@ -81,11 +107,17 @@ class Compiled:
         self.flags, self.rewards = np.full(count, TERMINATED, np.uint8), np.zeros(count)
         self.step(np.zeros(count))
 
+    def start(self, actions: Array) -> None:
+        self.begun = np.ascontiguousarray(actions, np.float64).reshape(-1)
+
     def step(self, actions: Array) -> Array:
-        chosen = np.ascontiguousarray(actions, np.float64).reshape(-1)
+        self.start(actions)
+        return self.finish()
+
+    def finish(self) -> Array:
         self.kernels.advance(
-            self.task, self.limit, self.seed, self.states, self.ages, self.episodes, chosen, self.shown, self.rewards,
-            self.flags,
+            self.task, self.limit, self.seed, self.states, self.ages, self.episodes, self.begun, self.shown,
+            self.rewards, self.flags,
         )  # fmt: skip
         return self.rewards
 
@@ -103,51 +135,73 @@ class Compiled:
 
 
 class Copies:
-    """Copies of any environment, one after the other."""
+    """Copies of any environment, one after the other. first: the number of the first, where they are some of many."""
 
-    def __init__(self, environment: Environment, count: int, seed: int) -> None:
-        self.environment, self.count, self.seed = environment, count, seed
-        self.space, self.picture = environment.observations, is_picture(environment.observations)
-        self.plain = isinstance(self.space, spaces.Box)
-        width = () if self.picture else (width_of(environment),)
-        shape = self.space.shape if self.picture else width
-        self.shown = np.zeros((count, *(shape or ())), np.uint8 if self.picture else np.float32)
-        self.played = [environment.make(None) for _ in range(count)]
+    overlaps = False
+
+    def __init__(self, environment: Environment, count: int, seed: int, first: int = 0) -> None:
+        self.environment, self.count, self.seed, self.first = environment, count, seed, first
+        self.layout = layout_of(environment.observations, environment.name)
+        self.shown = np.zeros((count, *self.layout.shape), self.layout.kind)
         self.flags, self.episodes = np.full(count, BEGUN, np.uint8), np.full(count, -1)
         self.since: list[list[Any]] = [[] for _ in range(count)]  # actions of the episode, by copy
+        self.played = [self._made() for _ in range(count)]
+        if len({id(one) for one in self.played}) < count:
+            raise BadInput(f"the function gives the same {environment.name} each time it is called. It must make one.")
         for number in range(count):
             self._begin(number)
 
+    def start(self, actions: Array) -> None:
+        self.begun = actions
+
     def step(self, actions: Array) -> Array:
+        self.start(actions)
+        return self.finish()
+
+    def finish(self) -> Array:
         rewards = np.zeros(self.count)
-        for number, action in enumerate(actions):
+        for number, action in enumerate(self.begun):
             if self.flags[number] in (TERMINATED, TRUNCATED):
                 self._begin(number)
             else:
                 rewards[number] = self._act(number, action)
         return rewards
 
+    def _made(self) -> Any:
+        try:
+            return self.environment.make(None)
+        except BadInput:
+            raise
+        except Exception as error:  # whatever a user's environment raises
+            raise BadInput(f"{self.environment.name} could not be made again ({_told(error)}).") from error
+
     def _begin(self, number: int) -> None:
+        if self.environment.renewed and self.episodes[number] >= 0:
+            self.played[number].close()
+            self.played[number] = self._made()
         self.episodes[number] += 1
         self.since[number], self.flags[number] = [], BEGUN
-        key = zlib.crc32(f"{self.seed}/{number}/{self.episodes[number]}".encode()) & 0x7FFFFFFF
+        key = zlib.crc32(f"{self.seed}/{self.first + number}/{self.episodes[number]}".encode()) & 0x7FFFFFFF
         told = self._asked(number, "reset", seed=key)
         if not isinstance(told, tuple) or len(told) != 2:
-            raise self._broken("reset must return (observation, info)", told)
+            raise self._broken(number, "reset must return (observation, info)", told)
         self._show(number, told[0])
 
     def _act(self, number: int, action: Any) -> float:
-        self.since[number].append(action)
+        self.since[number].append(action.copy())  # lest the environment change what it is given
         told = self._asked(number, "step", action if isinstance(action, np.ndarray) else action.item())
         if not isinstance(told, tuple) or len(told) != 5:
-            raise self._broken("step must return (observation, reward, terminated, truncated, info)", told)
+            raise self._broken(number, "step must return (observation, reward, terminated, truncated, info)", told)
         seen, reward, terminated, truncated, _ = told
         try:
             value = float(reward)
         except (TypeError, ValueError) as error:
-            raise self._broken("a reward must be a number", reward) from error
+            raise self._broken(number, "a reward must be a number", reward) from error
         if not np.isfinite(value):
             raise BadInput(f"{self._where(number)} gave the reward {value}. Rewards must be finite.")
+        for name, flag in (("terminated", terminated), ("truncated", truncated)):
+            if not isinstance(flag, (bool, np.bool_, int)):
+                raise self._broken(number, f"{name} must be true or false", flag)
         self._show(number, seen)
         self.flags[number] = TERMINATED if terminated else TRUNCATED if truncated else ON
         return value
@@ -156,37 +210,25 @@ class Copies:
         try:
             return getattr(self.played[number], verb)(*arguments, **named)
         except Exception as error:  # whatever a user's environment raises
-            line = (str(error).splitlines() or [""])[0]
-            raise BadInput(f"{self._where(number)} raised {type(error).__name__}: {line}") from error
+            raise BadInput(f"{self._where(number)} raised {_told(error)}") from error
 
     def _show(self, number: int, seen: Any) -> None:
         """Keep what a copy shows. Raises BadInput for another shape than its space says, or NaN."""
-        if not self.plain:
-            try:
-                seen = spaces.utils.flatten(self.space, seen)
-            except (KeyError, IndexError, TypeError, ValueError) as error:
-                raise self._broken(f"what it shows must be in its space {type(self.space).__name__}", seen) from error
-        seen = np.asarray(seen)
-        if seen.dtype.kind not in "biuf":
-            raise self._broken("what it shows must be numbers", seen)
-        said = self.space.shape if self.plain else self.shown.shape[1:]
-        if seen.shape != said:
-            raise BadInput(f"{self._where(number)} shows shape {seen.shape}; its space says {said}.")
-        if seen.dtype.kind == "f" and not np.isfinite(seen).all():
-            raise BadInput(
-                f"{self._where(number)} shows what is not finite, in place {int(np.argmin(np.isfinite(seen)))}."
-            )
-        self.shown[number] = seen if self.picture else seen.reshape(-1)
+        try:
+            self.shown[number] = self.layout.keep(seen)
+        except ValueError as error:
+            raise BadInput(f"{self._where(number)} shows {error}.") from error
 
     def _where(self, number: int) -> str:
         return (
-            f"{self.environment.name}, copy {number}, episode {self.episodes[number]}, step {len(self.since[number])},"
+            f"{self.environment.name}, copy {self.first + number}, episode {self.episodes[number]}, "
+            f"step {len(self.since[number])},"
         )
 
-    def _broken(self, rule: str, told: Any) -> BadInput:
+    def _broken(self, number: int, rule: str, told: Any) -> BadInput:
         size = f" of {len(told)}" if isinstance(told, tuple) else ""
         return BadInput(
-            f"{self.environment.name} breaks a rule of Gymnasium: {rule}. Received: {type(told).__name__}{size}."
+            f"{self._where(number)} breaks a rule of Gymnasium: {rule}. Received: {type(told).__name__}{size}."
         )
 
     def state(self) -> dict[str, Any]:
@@ -195,11 +237,8 @@ class Copies:
             "episodes": self.episodes.tolist(),
             "flags": self.flags.tolist(),
             "since": since,
-            "shown": self._digest(),
+            "shown": [zlib.crc32(shown.tobytes()) for shown in self.shown],
         }
-
-    def _digest(self) -> int:
-        return zlib.crc32(np.ascontiguousarray(self.shown).tobytes())
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Play the episodes again. Raises BadInput where they show something else than they did."""
@@ -207,29 +246,34 @@ class Copies:
         for number in range(self.count):
             self.episodes[number] = int(state["episodes"][number]) - 1
             self._begin(number)
-            for action in state["since"][number]:
-                self._act(
-                    number, np.asarray(action, kind) if isinstance(action, list) else np.asarray(action, kind)[()]
+            for said in state["since"][number]:
+                action = np.asarray(said, kind)
+                self._act(number, action if isinstance(said, list) else action[()])
+            if zlib.crc32(self.shown[number].tobytes()) != int(state["shown"][number]):
+                raise BadInput(
+                    f"{self._where(number)} does not play again as it did: the same seed and actions show other "
+                    "things, so the run cannot go on. Start anew with --overwrite, and with inputs.renew where an "
+                    "episode leaves something behind for the next one."
                 )
         self.flags[:] = state["flags"]
-        if self._digest() != int(state["shown"]):
-            raise BadInput(
-                f"{self.environment.name} does not play again as it did: the same seed and actions show other "
-                "things, so the run cannot go on. Start anew with --overwrite."
-            )
 
     def close(self) -> None:
         for one in self.played:
             one.close()
 
 
+def _told(error: BaseException) -> str:
+    """An error's kind and first line."""
+    return f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]}"
+
+
 def met(environment: Environment, codec: EnvironmentCodec, said: Environments, seed: int, steps: int) -> Array:
-    """Vectors that are met by acting at random (N, F), by which they are scaled."""
+    """Numbers that are met by acting at random (N, F), by which they are scaled."""
     actors = actors_of(environment, said, seed, copies=FEW)
-    rng, seen = np.random.Generator(np.random.Philox(seed)), [actors.shown.copy()]
+    rng, seen = np.random.Generator(np.random.Philox(seed)), [codec.numbers(actors.shown).copy()]
     for _ in range(max(1, steps // FEW)):
         chosen = np.stack([rng.integers(0, choices, FEW) for choices in codec.choices], 1)
         actors.step(codec.actions(chosen))
-        seen.append(actors.shown.copy())
+        seen.append(codec.numbers(actors.shown).copy())
     actors.close()
     return np.concatenate(seen)

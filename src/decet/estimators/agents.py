@@ -15,12 +15,15 @@ from typing import Any, Self
 import numpy as np
 import torch
 
-from decet.contracts import Stage
+from decet.contracts import Stage, TableSpec
 from decet.data.actors import Actors, actors_of, is_compiled, met
-from decet.data.environments import Environment, EnvironmentCodec, Environments, opened
+from decet.data.environment_codec import EnvironmentCodec
+from decet.data.environments import Environment, Environments, opened
 from decet.data.pictures import free_memory
-from decet.data.playing import Pace, Playing, greedy, played
+from decet.data.playing import Episodes, Pace, Player, Playing, inputs_of, played, weighed
+from decet.data.recorded import Recorded, fingerprint, read, record
 from decet.data.replay import SPARE, Replay
+from decet.data.rollouts import Rollouts
 from decet.errors import BadInput, Unsupported, check_range
 from decet.estimators.base import Array, Estimator
 from decet.estimators.calls import Call, gone_on_from, ready
@@ -28,20 +31,22 @@ from decet.estimators.film import filmed
 from decet.estimators.reading import DataWarning
 from decet.settings import joined
 from decet.tasks.act import Act
+from decet.training.checkpoint import check_writable
 from decet.training.loop import SAVE_STEPS, train
 from decet.training.progress import Show
 from decet.training.recipe import FALLBACK
 
 MET = 2_000  # steps at random, by which vectors are scaled
 PARTS = 20  # of a run, after each of which the agent is tried
-PART = 5_000  # steps of a part, at most
+PART = 15_000  # steps of a part, at most
 JUDGED = 100  # episodes
 ENDLESS = 1_000_000_000  # steps, where a budget says how long
 WIDE = 4_096  # numbers, from which they are surely a picture
 AS_VECTOR = (
     "numbers are read as a vector: a picture has rows, columns and channels, in this order, as whole numbers (uint8)."
 )
-FEW = 5  # trials of what is not compiled
+FEW = 10  # trials of what is not compiled, side by side
+PASSES, MOST_STUDIED = 20, 200_000  # over what others played, and steps of learning from it, at most
 TRIED, ASKED, SHOWN = 0x51ED, 0x2545F, 0x68BC1  # streams of seeds, apart from those that train
 
 
@@ -60,6 +65,7 @@ class Acts(Estimator):
         y: Any = None,
         *,
         steps: int | None = None,
+        recorded: str | Path | None = None,
         start: str | Path | None = None,
         budget: float | None = None,
         out: str | Path | None = None,
@@ -72,13 +78,15 @@ class Acts(Estimator):
 
         X: the id of an environment of Gymnasium, an environment, or a function that makes one. y: None.
         steps: of the environment that may be played; None: as the setting of that name, or the cell says.
+        recorded: an .npz of what others played (see `decet.data.recorded`), which is learned from first; a half of what
+        is learned from later comes out of it too. With steps=0 nothing else is played.
         start: a saved agent to go on from: weights whose shapes agree are taken.
         budget, out, resume, overwrite, on_epoch, show: as in every estimator's `fit`.
 
         Raises BadInput, before any training, for an environment or settings that cannot work, and where an environment
         breaks a rule or fails while it is played. Ctrl-C keeps the best so far.
         """
-        check_range("steps", steps, 1, 1_000_000_000_000, whole=True)
+        check_range("steps", steps, 0, 1_000_000_000_000, whole=True)
         if y is not None:
             raise BadInput("an environment has no answers. Leave y (--target) out.")
         call = Call.begun(
@@ -86,23 +94,19 @@ class Acts(Estimator):
         )
         cell = self._cell()
         with ready(self, call):
-            _Learning(self, cell, call, opened(X, self._inputs().limit), steps).run()
+            _Learning(self, cell, call, opened(X, self._inputs().limit), steps, recorded).run()
         return self
 
     def act(self, observation: Any) -> Any:
-        """The best action for one observation, as the environment takes it; of an agent that sees several frames the
-        newest (frames, ...), oldest first."""
+        """The best action for one observation as the environment shows it; of an agent that sees several frames the
+        newest so many, oldest first."""
         self._check_fitted()
-        shown = np.asarray(observation)
-        frames, shape = self.codec_.frames, self.codec_.shape
-        if frames == 1 and (shown.shape == shape or (not self.codec_.picture and shown.size == shape[0])):
-            shown = shown.reshape(1, *shape)
-        if shown.shape != (frames, *shape):
-            said = shape if frames == 1 else (frames, *shape)
-            raise BadInput(f"an observation has shape {said}. Received: {shown.shape}.")
-        if shown.dtype.kind == "f" and not np.isfinite(shown).all():
-            raise BadInput("the observation holds values that are not finite.")
-        return self.codec_.actions(self._choose(shown[None]))[0]
+        frames = self.codec_.frames
+        seen = [observation] if frames == 1 else observation
+        if not hasattr(seen, "__len__") or isinstance(seen, dict) or len(seen) != frames:
+            raise BadInput(f"the agent sees {frames} frames: give the newest {frames} observations, oldest first.")
+        kept = np.stack([self.codec_.kept(one) for one in seen])
+        return self.codec_.actions(self._choose(kept[None]))[0]
 
     def values(self, observations: Any) -> Array:
         """What each choice is worth (N, J, K) for observations (N, ...), or frames of them (N, frames, ...)."""
@@ -111,22 +115,46 @@ class Acts(Estimator):
         if shown.shape[1:] not in ((frames, *shape), shape if frames == 1 else (frames, *shape)):
             raise BadInput(f"observations have shape (N, {', '.join(map(str, shape))}). Received: {shown.shape}.")
         with torch.no_grad():
-            inputs = tuple(part.to(self.device_) for part in self.codec_.encode(shown))
-            found: Array = self.learner_.values(inputs).cpu().numpy()
+            found: Array = self.learner_.values(inputs_of(shown, self.codec_, self.device_)).cpu().numpy()
         return found
 
-    def play(self, X: Any = None, episodes: int = 1, video: str | Path | None = None, seed: int = 0) -> list[float]:
-        """Play episodes greedily; their returns. X: the environment, by default that of training. video: a .gif of
-        them."""
+    def play(
+        self, X: Any = None, episodes: int = 1, video: str | Path | None = None, seed: int = 0,
+        recorded: str | Path | None = None, explore: float = 0.0,
+    ) -> list[float]:  # fmt: skip
+        """Play episodes greedily; their returns.
+
+        X: the environment, by default that of training. video: a film of them, a .gif, or a .png with a strip of
+        pictures of each of the first 20. recorded: an .npz of their transitions, which another agent can learn from
+        (see `decet.data.recorded`), with a share `explore` of random actions.
+        """
         check_range("episodes", episodes, 1, 1_000_000, whole=True)
+        check_range("explore", explore, 0.0, 1.0)
+        if recorded is None and explore:
+            raise BadInput("explore is of play that is recorded. Say recorded='FILE.npz', or leave it out.")
+        if recorded is not None and video is not None:
+            raise BadInput("play is either filmed or recorded. Ask for one after the other.")
         environment = self._entered(X)
+        if recorded is not None:
+            return self._record(environment, Path(recorded), episodes, explore, SHOWN + seed)
         if video is None:
             actors = self._actors(environment, 1, SHOWN + seed)
             try:
-                return played(actors, self._choose, self.codec_, episodes)[0].tolist()
+                told: list[float] = played(actors, self._weigh, self.codec_, episodes).returns.tolist()
+                return told
             finally:
                 actors.close()
         return filmed(environment, self.codec_, self._choose, Path(video), episodes, SHOWN + seed)
+
+    def _record(self, environment: Environment, path: Path, episodes: int, explore: float, seed: int) -> list[float]:
+        if path.suffix != ".npz":
+            raise BadInput(f"recorded play is an .npz. Received: {str(path)!r}.")
+        check_writable(path, "recorded play ")
+        actors = self._actors(environment, 1, seed)
+        try:
+            return record(actors, self._choose, self.codec_, episodes, explore, seed, path)
+        finally:
+            actors.close()
 
     def evaluate(self, X: Any = None, y: Any = None, episodes: int = JUDGED) -> dict[str, float | None]:
         """Figures of so many episodes, played greedily; see `decet.tasks.act`. X: the environment, by default that of
@@ -155,46 +183,71 @@ class Acts(Estimator):
         return actors_of(environment, self._inputs(), (int(self.seed) ^ stream) & 0x7FFFFFFF, copies)
 
     def _choose(self, frames: Array) -> Array:
-        return greedy(self.learner_.values, self.codec_, frames, self.device_)
+        """The best choices (B, J) where these frames (B, frames, ...) are shown."""
+        chosen: Array = self._weigh(frames).argmax(-1)
+        return chosen
 
-    def _figures(self, environment: Environment, episodes: int, stream: int) -> dict[str, float | None]:
-        copies = min(episodes, JUDGED) if is_compiled(environment) else 1
+    def _weigh(self, frames: Array) -> Array:
+        """What each choice is worth (B, J, K)."""
+        return weighed(self.learner_.values, self.codec_, frames, self.device_)
+
+    def _episodes(
+        self, environment: Environment, count: int, stream: int, weigh: Callable[[Array], Array] | None = None
+    ) -> Episodes:
+        """So many, played greedily; weigh: by what, where not by `_weigh`."""
+        copies = min(count, JUDGED if is_compiled(environment) else FEW)
         actors = self._actors(environment, copies, stream)
         try:
-            figures: dict[str, float | None] = self._asked().metrics(
-                *played(actors, self._choose, self.codec_, episodes)
-            )
+            return played(actors, weigh or self._weigh, self.codec_, count, self._asked().discount)
         finally:
             actors.close()
+
+    def _figures(self, environment: Environment, episodes: int, stream: int) -> dict[str, float | None]:
+        told = self._episodes(environment, episodes, stream)
+        figures: dict[str, float | None] = self._asked().metrics(told.returns, told.lengths)
         return figures
 
     def _network(self) -> Any:
-        return self.family_.learner(self.codec_.spec, self.codec_.answer)
+        return self.family_.learner(self.codec_.spec, self.codec_.answer, self.codec_.beside * self.codec_.frames)
 
 
 class _Learning:
     """One fit, its intermediate results by name."""
 
-    def __init__(self, estimator: Acts, cell: Any, call: Call, environment: Environment, steps: int | None) -> None:
+    def __init__(
+        self, estimator: Acts, cell: Any, call: Call, environment: Environment, steps: int | None,
+        recorded: str | Path | None,
+    ) -> None:  # fmt: skip
         self.estimator, self.cell, self.call, self.environment = estimator, cell, call, environment
         self.inputs: Environments = estimator._inputs()
         self.seed, self.device = int(estimator.seed) & 0x7FFFFFFF, estimator._device()
         self.before = gone_on_from(call, estimator)
-        self.said = steps
+        self.said, self.path = steps, None if recorded is None else Path(recorded)
 
     def run(self) -> None:
         estimator, call = self.estimator, self.call
         self._read()
+        self.recorded = None if self.path is None else read(self.path, self.codec, self.family.lookahead)
         source = self._source()
         trials = self._trials()
 
         def validate(learner: Any) -> dict[str, float]:
-            found = float(trials(learner).mean())
-            recent = float(np.mean(source.told)) if source.told else found
-            return {"return": found, "return while learning": recent, "steps": float(source.met), "score": found}
+            tried = trials(learner)
+            found = float(tried.returns.mean())
+            return {
+                "return": found,
+                "return while learning": float(np.mean(source.told)) if source.told else found,
+                "steps": float(source.met),
+                "lower quartile": float(np.quantile(tried.returns, 0.25)),
+                "upper quartile": float(np.quantile(tried.returns, 0.75)),
+                "expected": float(tried.expected.mean()),
+                "given": float(tried.given.mean()),
+                "rest": float(tried.rest.mean()),
+                "score": found,
+            }
 
         outcome = train(
-            [Stage(self.learner, source, self.recipe, validate, name="play")],
+            self._stages(source, validate),
             seed=self.seed,
             device=self.device,
             budget=call.left,
@@ -208,12 +261,30 @@ class _Learning:
         self._keep(source, outcome)
         call.keep(estimator, outcome.interrupted)
 
+    def _stages(self, source: Player, validate: Callable[[Any], dict[str, float]]) -> list[Stage]:
+        """Learning from what others played, then playing."""
+        play = Stage(self.learner, source, self.recipe, validate, name="play")
+        if self.recorded is None:
+            return [play]
+        passes = PASSES * self.recorded.cursor // source.pace.batch
+        learned = max(1, min(passes, MOST_STUDIED))
+        study = Recorded(self.recorded, self.codec, source.pace, max(1, learned // PARTS), self.device)
+        recipe = replace(self.recipe, steps=learned)
+        stages = [Stage(self.learner.cautious(), study, recipe, validate, name="study")]
+        return stages if not self.steps else [*stages, play]
+
     def _read(self) -> None:
         """The settings in effect, then how observations are scaled, for which some steps are played."""
         first = EnvironmentCodec.of(self.inputs, self.environment)
         self._settle(first)
-        seen = None if first.picture else met(self.environment, first, self.inputs, self.seed, MET)
-        self.codec = EnvironmentCodec.of(self.inputs, self.environment, seen)
+        series = TableSpec not in self.family.network.reads
+        seen = None if not first.layout.numbers else met(self.environment, first, self.inputs, self.seed, MET)
+        self.codec = EnvironmentCodec.of(self.inputs, self.environment, seen, series)
+        with torch.random.fork_rng(devices=[]):
+            torch.default_generator.manual_seed(self.seed)
+            self.learner = self.family.learner(
+                self.codec.spec, self.codec.answer, self.codec.beside * self.codec.frames
+            )
         self.notes = [] if first.picture or first.shape[0] < WIDE else [f"{first.shape[0]:,} {AS_VECTOR}"]
         for note in self.notes:
             warnings.warn(note, DataWarning, stacklevel=4)
@@ -226,43 +297,56 @@ class _Learning:
         family, recipe, advised = estimator._joined_settings(self.cell, codec.spec, 0, self.call.budget)
         self.family, self.asked = family.settled(), estimator._asked(advised)
         self.advised = advised
-        steps = self.said or estimator.steps or (ENDLESS if self.call.budget is not None else self.asked.steps)
+        steps = next((said for said in (self.said, estimator.steps) if said is not None), None)
+        if steps is None:
+            steps = ENDLESS if self.call.budget is not None else self.asked.steps
         if recipe.steps is not None or recipe.epochs is not None:
             raise BadInput("recipe.steps and recipe.epochs are of learning; say --steps, of the environment.")
-        if steps <= self.family.warmup:
+        if self.path is not None:
+            self.family = replace(self.family, warmup=0, fade=0.0)
+            if self.family.priority or not self.family.memory:
+                raise BadInput("what others played is learned from with a memory, and without family.priority.")
+        elif steps <= self.family.warmup:
             raise BadInput(
                 f"{steps:,} steps are too few: {self.family.warmup:,} are played at random first (family.warmup)."
             )
         self.steps = int(steps)
         learned = max(1, int((self.steps - self.family.warmup) * self.family.ratio))
         self.recipe = replace(joined(recipe, replace(FALLBACK, epochs=None)), steps=learned)
-        with torch.random.fork_rng(devices=[]):
-            torch.default_generator.manual_seed(self.seed)
-            self.learner = self.family.learner(codec.spec, codec.answer)
 
-    def _source(self) -> Playing:
-        family, recipe = self.family, self.recipe
+    def _source(self) -> Player:
+        family, recipe, codec = self.family, self.recipe, self.codec
         actors = actors_of(self.environment, self.inputs, self.seed)
-        kept = min(family.memory, self.steps)
+        batch, rollout = recipe.batch or 32, family.lookahead * actors.count
+        kept = min(family.memory or rollout, max(self.steps, rollout, self._least(actors)))
         between = int(2 * max(SAVE_STEPS) / family.ratio / actors.count) + 2  # rows of two save points
+        if not family.memory:
+            between += family.lookahead
         self._check_room(kept, between, actors)
         replay = Replay(
-            kept, actors.count, actors.shown.shape[1:], actors.shown.dtype, len(self.codec.choices), self.codec.frames,
-            between, None if self.call.out is None else self.call.out / "checkpoint" / "replay",
+            kept, actors.count, actors.shown.shape[1:], actors.shown.dtype, len(codec.choices), codec.frames, between,
+            None if self.call.out is None else self.call.out / "checkpoint" / "replay", family.lookahead,
+            family.priority,
         )  # fmt: skip
         pace = Pace(
-            family.warmup, family.ratio, family.explore, family.fade, family.persist, recipe.batch or 32,
-            family.lookahead, self.asked.discount,
+            family.warmup, family.ratio, family.explore, family.fade, family.persist, batch, self.asked.discount,
+            family.trace,
         )  # fmt: skip
         part = max(1, int(min(self.steps / PARTS, PART) * family.ratio))
-        return Playing(actors, self.codec, replay, self.learner.values, pace, part, self.device)
+        told = actors, codec, replay, self.learner.values, pace, part, self.device
+        if not family.memory:
+            return Rollouts(*told)
+        return Playing(*told, self.learner.errors if family.priority else None, self.recorded)
+
+    def _least(self, actors: Actors) -> int:
+        """Steps of which a batch can be drawn."""
+        return int(self.family.lookahead + self.codec.frames + 2) * actors.count
 
     def _check_room(self, kept: int, between: int, actors: Actors) -> None:
         """Raise BadInput where the memory of replay is larger than this machine's."""
         one = actors.shown[0].nbytes + 2 * len(self.codec.choices) + 5
         need, free = one * (kept * (1 + SPARE) + between * actors.count), free_memory()
-        least = ((self.family.lookahead or 1) + self.codec.frames + 2) * actors.count
-        if kept < least:
+        if self.family.memory and kept < (least := self._least(actors)):
             raise BadInput(f"a memory of {kept:,} steps is too small: {least:,} are needed at least (family.memory).")
         if self.call.out is not None and need > shutil.disk_usage(self.call.out).free:
             raise BadInput(f"replay memory needs {need / 1e9:.1f} GB, which the disk of {self.call.out} has not.")
@@ -272,23 +356,21 @@ class _Learning:
                 f"{int(0.9 * free / one / (1 + SPARE)):,} steps fit (family.memory). With out they lie in files."
             )
 
-    def _trials(self) -> Callable[[Any], Array]:
+    def _trials(self) -> Callable[[Any], Episodes]:
         """Episodes played greedily, the same each time but for the network."""
-        known = is_compiled(self.environment)
-        count = self.asked.trials if known else min(self.asked.trials, FEW)
+        count = self.asked.trials if is_compiled(self.environment) else min(self.asked.trials, FEW)
 
-        def tried(learner: Any) -> Array:
-            choose = partial(greedy, learner.values, self.codec, device=self.device)
-            actors = self.estimator._actors(self.environment, count if known else 1, TRIED)
+        def tried(learner: Any) -> Episodes:
+            weigh = partial(weighed, learner.values, self.codec, device=self.device)
+            actors = self.estimator._actors(self.environment, count, TRIED)
             try:
-                returns, _ = played(actors, choose, self.codec, count)
-                return returns
+                return played(actors, weigh, self.codec, count, self.asked.discount)
             finally:
                 actors.close()
 
         return tried
 
-    def _identity(self, source: Playing) -> dict[str, str]:
+    def _identity(self, source: Player) -> dict[str, str]:
         """What must be equal for a checkpoint to belong to this run."""
         scale = (self.codec.mean.tolist(), self.codec.std.tolist())
         told = f"{self.environment.name} {self.codec.shape} {self.codec.choices} {scale}"
@@ -304,9 +386,10 @@ class _Learning:
             "start": str(self.call.start),
             "copies": f"{type(source.actors).__name__} {source.actors.count} {source.replay.length}",
             "data": self.fingerprint,
+            "recorded": "none" if self.path is None else fingerprint(self.path),
         }
 
-    def _keep(self, source: Playing, outcome: Any) -> None:
+    def _keep(self, source: Player, outcome: Any) -> None:
         """What was learned, as attributes with a trailing underscore."""
         estimator: Any = self.estimator
         estimator.learner_, estimator.device_ = self.learner.to(self.device).eval(), self.device

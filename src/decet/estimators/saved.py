@@ -19,7 +19,7 @@ from torch import Tensor
 
 from decet import __version__, artifact
 from decet.data.bags import BagCodec
-from decet.data.environments import EnvironmentCodec
+from decet.data.environment_codec import EnvironmentCodec
 from decet.data.graph_codec import GraphCodec
 from decet.data.images import ImageCodec
 from decet.data.known import KnownNodes

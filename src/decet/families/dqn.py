@@ -6,15 +6,20 @@
              take a step down the gradient of huber(Q(s, a) - y)
 
 `double` chooses a' by Q and weighs it by Q', against over-estimation; `dueling` splits Q into a state's worth and an
-action's advantage; `lookahead` is n; `quantiles` learns the distribution of returns instead of its mean; `munchausen`
-adds how sure the policy was of its action to the reward. Actions of several columns (joints) have a head each, whose
-mean is their worth together (DecQN), so that seven joints need seven heads and not 3^7 outputs.
+action's advantage; `lookahead` is n; `priority` draws more often what was most wrong; `quantiles` learns the
+distribution of returns instead of its mean; `noisy` explores by noise in the weights; `munchausen` adds how sure the
+policy was of its action to the reward. Actions of several columns (joints) have a head each, whose mean is their worth
+together (DecQN), so that seven joints need seven heads and not 3^7 outputs. Without memory (PQN) many copies play for
+`lookahead` steps, which are learned from at once. What others played is learned from first, with actions that nobody
+took held down (CQL), then a half of each batch is drawn from it (RLPD).
 
 References: DQN Mnih et al., Nature 518, 2015; double 1509.06461; dueling 1511.06581; n steps and Rainbow 1710.02298;
-quantiles (QR-DQN) 1710.10044; Munchausen 2007.14430; DecQN 2210.12566; slow copies 1509.02971.
+priorities 1511.05952; quantiles (QR-DQN) 1710.10044; noisy nets 1706.10295; Munchausen 2007.14430; DecQN 2210.12566;
+slow copies 1509.02971; PQN 2407.04811; CQL 2006.04779; RLPD 2302.02948.
 
-Reads vectors and pictures, by a body of another family. Good at: few actions, rewards that come soon. Weak at: rewards
-that hardly ever come (nothing here explores on purpose), joints that need finer torques than a few values.
+Reads vectors and pictures, by a body of another family; a body that reads series (LSTM) sees the latest frames one
+after the other. Good at: few actions, rewards that come soon. Weak at: rewards that hardly ever come (nothing here
+explores on purpose), joints that need finer torques than a few values.
 """
 
 from __future__ import annotations
@@ -28,49 +33,61 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from decet.contracts import Batch, Body, Clock, ImageSpec, LabelSpec, Learner, Loss, TableSpec
+from decet.contracts import Batch, Body, Clock, ImageSpec, LabelSpec, Learner, Loss, SeriesSpec, TableSpec
 from decet.errors import BadInput, check_choice, check_range
 from decet.families.cnn import CNN
 from decet.families.dnn import DNN
 from decet.families.lstm import LSTM
 from decet.families.resnet import ResNet
+from decet.nn.noisy import NoisyLinear, noised
 from decet.settings import check_whole, joined
 
 CLIPPED = -1.0  # of Munchausen's logarithm, at least
 TEMPERATURE = 0.03  # of its policy, as published
+OF_MEMORY = ("priority", "quantiles", "munchausen")
 
 
 @dataclass(frozen=True)
 class DQN:
     """The method. None = not said: the cell of the map, then the fallback decides.
 
-    network: the body's settings (DNN of vectors, CNN of pictures).
+    network: the body's settings (DNN of vectors, CNN of pictures; an LSTM of the latest vectors).
     double: choose by the network, weigh by its slow copy. dueling: a state's worth and advantages apart.
-    lookahead: steps of rewards in a target. quantiles: of the distribution of returns; 0 learns the mean.
+    lookahead: steps of rewards in a target; without memory the steps that are played before learning from them.
+    priority: exponent of errors by which transitions are drawn; 0: all alike.
+    quantiles: of the distribution of returns; 0 learns the mean.
+    noisy: size of the noise in the weights when training begins; 0 = none.
     munchausen: how much of the policy's sureness joins the reward; 0 = none.
-    memory: steps that are kept. warmup: steps at random before learning. ratio: steps of learning for each of the
-        environment's, all copies together.
+    memory: steps that are kept; 0: none (PQN), what is played is learned from and forgotten.
+    trace: without memory, how much of a target comes from further steps, 0 to 1 (lambda).
+    warmup: steps at random before learning. ratio: steps of learning for each of the environment's, all copies
+        together.
     explore: share of random actions from `fade` (a share of the run) on; it falls there from 1.
     persist: how long a random action is held on to: k steps with a chance as k^-persist (2006.01782); 0: one step.
     follow: how the copy follows the network: below 1 the share that it takes over each step, else all of it each so
         many steps.
+    cautious: of learning from what others played, how much actions that they did not take are held down.
     """
 
     network: Any = None
     double: bool | None = None
     dueling: bool | None = None
     lookahead: int | None = None
+    priority: float | None = None
     quantiles: int | None = None
+    noisy: float | None = None
     munchausen: float | None = None
     memory: int | None = None
+    trace: float | None = None
     warmup: int | None = None
     ratio: float | None = None
     explore: float | None = None
     fade: float | None = None
     persist: float | None = None
     follow: float | None = None
+    cautious: float | None = None
 
-    reads: ClassVar[tuple[type, ...]] = (TableSpec, ImageSpec)
+    reads: ClassVar[tuple[type, ...]] = (TableSpec, ImageSpec, SeriesSpec)
     bodies: ClassVar[dict[str, tuple[type, ...]]] = {"network": (DNN, CNN, ResNet, LSTM)}
 
     def __post_init__(self) -> None:
@@ -81,8 +98,11 @@ class DQN:
         check_whole(self, ("lookahead",), 1, 1_000)
         check_whole(self, ("quantiles",), 0, 1_000)
         check_range("munchausen", self.munchausen, 0.0, 1.0)
-        check_whole(self, ("memory",), 2, 1_000_000_000)
-        check_whole(self, ("warmup",), 0, 1_000_000_000)
+        check_range("priority", self.priority, 0.0, 1.0)
+        check_range("noisy", self.noisy, 0.0, 10.0)
+        check_range("trace", self.trace, 0.0, 1.0)
+        check_range("cautious", self.cautious, 0.0, 1e3)
+        check_whole(self, ("memory", "warmup"), 0, 1_000_000_000)
         check_range("ratio", self.ratio, 1e-6, 1e3)
         check_range("explore", self.explore, 0.0, 1.0)
         check_range("fade", self.fade, 0.0, 1.0)
@@ -93,59 +113,80 @@ class DQN:
     @classmethod
     def plain(cls) -> DQN:
         """As of 2015: no double, dueling or further steps; the copy replaced each so many steps."""
-        return cls(double=False, dueling=False, lookahead=1, quantiles=0, munchausen=0.0, follow=500)
+        return cls(
+            double=False, dueling=False, lookahead=1, priority=0.0, quantiles=0, noisy=0.0, munchausen=0.0, follow=500
+        )
 
     @classmethod
     def rainbow(cls) -> DQN:
-        """What Rainbow puts together, as far as it is here: double, dueling, three steps, a distribution."""
-        return cls(double=True, dueling=True, lookahead=3, quantiles=51)
+        """What Rainbow puts together (1710.02298), its distribution by quantiles instead of fixed values."""
+        return cls(double=True, dueling=True, lookahead=3, priority=0.5, quantiles=51, noisy=0.5, explore=0.0, fade=0.0)
+
+    @classmethod
+    def parallel(cls) -> DQN:
+        """PQN (2407.04811): no memory, no copy; say many copies (inputs.copies) and a network with norms of layers."""
+        return cls(memory=0, lookahead=32, trace=0.65, warmup=0, ratio=1 / 32, double=False)
 
     def settled(self) -> DQN:
         """These settings, and what is usual for what they leave open."""
         return joined(self, FALLBACK)
 
-    def learner(self, spec: Any, answer: LabelSpec) -> QLearner:
-        """The learner of an environment that shows `spec` and takes `answer`'s choices."""
+    def learner(self, spec: Any, answer: LabelSpec, beside: int = 0) -> QLearner:
+        """The learner of an environment that shows `spec`, `beside` numbers beside it, and takes `answer`'s choices."""
         settings = self.settled()
         if settings.network is None:
             raise BadInput("a DQN needs a network: settings of a body, as DNN(width=64).")
         if settings.munchausen and len(answer.classes) > 1:
             raise BadInput("munchausen is of one choice, and this environment takes several at once. Leave it out.")
+        if not settings.memory and (known := [name for name in OF_MEMORY if getattr(settings, name)]):
+            raise BadInput(f"{known[0]} needs replay memory, and memory=0 keeps none. Leave it out.")
         body = settings.network.encoder(spec)
         if any(isinstance(part, nn.modules.batchnorm._BatchNorm) for part in body.modules()):
             raise BadInput("batch norm follows what is played, and the values with it: say norm='none' of the network.")
-        return QLearner(body, answer, settings)
+        return QLearner(body, answer, settings, beside)
 
 
 FALLBACK = DQN(
     double=True,
     dueling=False,
     lookahead=3,
+    priority=0.0,
     quantiles=0,
+    noisy=0.0,
     munchausen=0.0,
     memory=100_000,
+    trace=0.65,
     warmup=1_000,
     ratio=0.25,
     explore=0.05,
     fade=0.2,
     persist=0.0,
     follow=200,
+    cautious=1.0,
 )
 
 
 class QNetwork(nn.Module):
-    """inputs -> what each choice of each column is worth (B, J, K, N), N quantiles; choices that are none: -inf."""
+    """inputs -> what each choice of each column is worth (B, J, K, N), N quantiles; choices that are none: -inf.
 
-    def __init__(self, body: Body, answer: LabelSpec, quantiles: int, dueling: bool):
+    beside: numbers (B, beside) that are the last of the inputs, and join what the body says of the others.
+    """
+
+    def __init__(self, body: Body, answer: LabelSpec, settings: DQN, beside: int):
         super().__init__()
-        self.columns, self.most, self.quantiles = len(answer.classes), max(answer.classes), max(1, quantiles)
-        self.body = body
-        self.head = nn.Linear(body.summary_width, self.columns * self.most * self.quantiles)
-        self.worth = nn.Linear(body.summary_width, self.columns * self.quantiles) if dueling else None
+        self.columns, self.most, self.quantiles = len(answer.classes), max(answer.classes), settings.quantiles or 1
+        self.body, self.beside, width = body, beside, body.summary_width + beside
+        self.head = nn.Linear(width, self.columns * self.most * self.quantiles)
+        self.worth = nn.Linear(width, self.columns * self.quantiles) if settings.dueling else None
         self.choices, self.uneven = answer.classes, len(set(answer.classes)) > 1
+        if settings.noisy:
+            noised(self, settings.noisy)
 
     def forward(self, inputs: tuple[Any, ...]) -> Tensor:
-        pooled = self.body(inputs).pooled()[:, 0]
+        if self.beside:
+            pooled = torch.cat([self.body(inputs[:-1]).pooled()[:, 0], inputs[-1]], 1)
+        else:
+            pooled = self.body(inputs).pooled()[:, 0]
         found = self.head(pooled).float().view(-1, self.columns, self.most, self.quantiles)
         there = self._there(found.device) if self.uneven else None
         if self.worth is not None:
@@ -163,11 +204,12 @@ class QNetwork(nn.Module):
 class QLearner(Learner):
     """The box above. values and predict: inputs -> (B, J, K), each choice's worth."""
 
-    def __init__(self, body: Body, answer: LabelSpec, settings: DQN):
+    def __init__(self, body: Body, answer: LabelSpec, settings: DQN, beside: int = 0):
         super().__init__()
         self.settings = settings
-        self.network = QNetwork(body, answer, settings.quantiles or 0, bool(settings.dueling))
+        self.network = QNetwork(body, answer, settings, beside)
         self.copies: list[QNetwork] = []  # the slow copy, which is no part of the model
+        self.wrong: tuple[Tensor, Tensor] | None = None  # places of the last batch, and how wrong each was
 
     @property
     def body(self) -> Body:
@@ -185,15 +227,40 @@ class QLearner(Learner):
         """The slow copy of the network."""
         if not self.copies:
             self.copies.append(copy.deepcopy(self.network).requires_grad_(False).eval())
+            for part in self.copies[0].modules():
+                if isinstance(part, NoisyLinear):
+                    part.train()  # its noise is its own (1706.10295)
         return self.copies[0]
 
     def loss(self, batch: Batch, phase: str) -> Loss:
+        return self.error(batch, self.network(batch.inputs))
+
+    def error(self, batch: Batch, values: Tensor) -> Loss:
+        """How wrong the values (B, J, K, N) of a batch are."""
         chosen, reward, discount, then = batch.target
-        said = of_choices(self.network(batch.inputs), chosen)  # (B, N)
+        said = of_choices(values, chosen)  # (B, N)
         with torch.no_grad():
-            wanted = self._wanted(batch.inputs, chosen, reward, discount, then)  # (B, N)
-        total = quantile_huber(said, wanted) if self.settings.quantiles else F.smooth_l1_loss(said, wanted)
-        return Loss(total, {"value": said.detach().mean()})
+            wanted = reward.unsqueeze(1)
+            if then is not None:
+                wanted = self._wanted(batch.inputs, chosen, reward, discount, then)  # (B, N)
+        each = quantile_huber(said, wanted) if self.settings.quantiles else huber(said, wanted)  # (B,)
+        if batch.weight is not None and batch.rows is not None:
+            apart = (wanted.mean(1) - said.mean(1)).abs() if not self.settings.quantiles else each
+            self.wrong = batch.rows, apart.detach()
+            each = each * batch.weight
+        return Loss(each.mean(), {"value": said.detach().mean()})
+
+    def errors(self) -> tuple[Any, Any] | None:
+        """The places (B,) of the last batch in the memory, and how wrong each was; told once."""
+        if self.wrong is None:
+            return None
+        rows, apart = self.wrong
+        self.wrong = None
+        return rows.cpu().numpy(), apart.float().cpu().numpy()
+
+    def cautious(self) -> Cautious:
+        """The learner of the same network from what others played."""
+        return Cautious(self)
 
     def _wanted(self, inputs: Any, chosen: Tensor, reward: Tensor, discount: Tensor, then: Any) -> Tensor:
         """What the values should have been (B, N)."""
@@ -210,6 +277,8 @@ class QLearner(Learner):
         return reward.unsqueeze(1) + bonus + ahead * worth
 
     def after_step(self, clock: Clock) -> None:
+        if not self.settings.memory:
+            return
         share = self.settings.follow or 1.0
         if share >= 1.0:
             share = float((clock.step + 1) % round(share) == 0)
@@ -219,10 +288,28 @@ class QLearner(Learner):
             torch._foreach_lerp_(its, mine, share)
 
     def state(self) -> dict[str, Any]:
-        return {"slow": self.slow.state_dict()}
+        return {"slow": self.slow.state_dict()} if self.settings.memory else {}
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        self.slow.load_state_dict(state["slow"])
+        self.wrong = None
+        if self.settings.memory:
+            self.slow.load_state_dict(state["slow"])
+
+
+class Cautious(QLearner):
+    """Learns from what others played: actions that they did not take are held down (CQL, 2006.04779), since nobody
+    would find out that they are worth less than the network says."""
+
+    def __init__(self, learner: QLearner):
+        nn.Module.__init__(self)
+        self.settings, self.network, self.copies, self.wrong = learner.settings, learner.network, learner.copies, None
+
+    def loss(self, batch: Batch, phase: str) -> Loss:
+        values = self.network(batch.inputs)
+        found, mean = self.error(batch, values), values.mean(-1)  # (B, J, K)
+        taken = mean.gather(2, batch.target[0].unsqueeze(2)).squeeze(2)
+        above = (mean.logsumexp(2) - taken).mean()
+        return Loss(found.total + (self.settings.cautious or 0.0) * above, {**found.parts, "above": above.detach()})
 
 
 def of_choices(values: Tensor, chosen: Tensor) -> Tensor:
@@ -231,11 +318,16 @@ def of_choices(values: Tensor, chosen: Tensor) -> Tensor:
     return values.gather(2, where).squeeze(2).mean(1)
 
 
+def huber(said: Tensor, wanted: Tensor) -> Tensor:
+    """Huber's loss (B,) of what was said (B, N)."""
+    return F.smooth_l1_loss(said, wanted.expand_as(said), reduction="none").mean(1)
+
+
 def quantile_huber(said: Tensor, wanted: Tensor) -> Tensor:
-    """Huber's loss of each quantile said (B, N) against each wanted (B, N), tilted by its share (1710.10044)."""
+    """Huber's loss (B,) of each quantile said (B, N) against each wanted (B, N), tilted by its share (1710.10044)."""
     count = said.shape[1]
     shares = (torch.arange(count, device=said.device) + 0.5) / count
     apart = wanted.unsqueeze(1) - said.unsqueeze(2)  # (B, N said, N wanted)
     tilt = (shares.view(1, -1, 1) - (apart.detach() < 0).float()).abs()
     size = F.smooth_l1_loss(apart, torch.zeros_like(apart), reduction="none")
-    return (tilt * size).mean(2).sum(1).mean()
+    return (tilt * size).mean(2).sum(1)

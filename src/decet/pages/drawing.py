@@ -12,6 +12,7 @@ import numpy as np
 WIDTH, HEIGHT = 320, 150  # of a chart, in units of its own
 DOTS = 1_500  # of a cloud, at most
 MOST_POINTS = 200  # of a line
+BINS = 20  # of a histogram, at most
 NOT_METRICS = ("stage", "epoch", "step", "rate", "seconds", "score", "loss")  # of a record of history
 
 
@@ -56,11 +57,13 @@ def _round_step(least: float) -> float:
 
 @dataclass(frozen=True)
 class Line:
-    """A named line of a chart: its points as SVG has them; faint ones are behind."""
+    """A named line of a chart: its points as SVG has them; faint ones are behind. tint: its colour, a class of
+    `style.css` (family, baseline, floor)."""
 
     name: str
     points: str
     faint: bool = False
+    tint: str = "family"
 
     @property
     def alone(self) -> tuple[str, str] | None:
@@ -71,7 +74,9 @@ class Line:
 
 @dataclass(frozen=True)
 class Chart:
-    """Lines over epochs, ticks of both axes as (place, text)."""
+    """Lines over epochs, or what else `by` says; ticks of both axes as (place, text).
+
+    bands: outlines of what is shaded, (points, tint). keyed: whether lines are named below. note: a sentence more."""
 
     title: str
     lines: tuple[Line, ...]
@@ -79,6 +84,10 @@ class Chart:
     up: tuple[tuple[float, str], ...]
     width: int = WIDTH
     height: int = HEIGHT
+    by: str = "epoch"
+    bands: tuple[tuple[str, str], ...] = ()
+    keyed: bool = False
+    note: str = ""
 
 
 def curves(
@@ -113,6 +122,71 @@ def _chart(history: Sequence[Mapping[str, Any]], key: str, title: str) -> Chart 
     places = tuple((round(WIDTH * across.share(tick), 1), f"{tick:,.0f}") for tick in across.ticks if tick % 1 == 0)
     heights = tuple((round(HEIGHT * (1 - share), 1), text) for share, text in up.named())
     return Chart(title, tuple(sorted(lines, key=lambda line: not line.faint)), places, heights)
+
+
+def lines_over(
+    x: Sequence[float],
+    lines: Mapping[str, tuple[Sequence[float], str]],
+    bands: Sequence[tuple[Sequence[float], Sequence[float], str]],
+    *,
+    title: str,
+    by: str,
+    note: str = "",
+) -> Chart:
+    """Several lines over one x, by name (values, tint), and what lies between two of them (low, high, tint) shaded."""
+    ends = [value for low, high, _ in bands for part in (low, high) for value in part]
+    across = scale(x, most=5, room=0.0)
+    up = scale([*ends, *(value for values, _ in lines.values() for value in values)], most=6)
+    return Chart(
+        title,
+        tuple(
+            Line(name, _points(_thinned(list(zip(x, values, strict=True))), across, up), tint=tint)
+            for name, (values, tint) in lines.items()
+        ),
+        tuple((round(WIDTH * share, 1), text) for share, text in across.named()),
+        tuple((round(HEIGHT * (1 - share), 1), text) for share, text in up.named()),
+        by=by,
+        bands=tuple(
+            (_points([*zip(x, low, strict=True), *reversed(list(zip(x, high, strict=True)))], across, up), tint)
+            for low, high, tint in bands
+        ),
+        keyed=len(lines) > 1,
+        note=note,
+    )
+
+
+@dataclass(frozen=True)
+class Bars:
+    """How many of some numbers lie where: (x, y, width, height, what is said) each, ticks of both axes."""
+
+    bars: tuple[tuple[float, float, float, float, str], ...]
+    across: tuple[tuple[float, str], ...]
+    up: tuple[tuple[float, str], ...]
+    width: int = WIDTH
+    height: int = HEIGHT
+
+
+def histogram(values: Any) -> Bars:
+    """Numbers (N,) counted in up to `BINS` parts of equal width between round ends."""
+    found = np.asarray(values, float)
+    across = scale(found.tolist(), most=5)
+    step = _round_step((across.high - across.low) / BINS)
+    first = math.floor(found.min() / step)
+    edges = step * np.arange(first, math.floor(found.max() / step) + 2)
+    counts = np.histogram(found, edges)[0].tolist()
+    whole = Scale(min(across.low, float(edges[0])), max(across.high, float(edges[-1])), across.ticks)
+    top = scale([0, max(counts)], most=5, room=0.0)
+    high = Scale(0.0, max(counts) * 1.05, tuple(tick for tick in top.ticks if tick % 1 == 0))
+    bars = []
+    for low, end, count in zip(edges[:-1].tolist(), edges[1:].tolist(), counts, strict=True):
+        left, right, up = WIDTH * whole.share(low), WIDTH * whole.share(end), HEIGHT * high.share(count)
+        said = f"{low:g} to {end:g}: {count}"
+        bars += [(round(left, 1), round(HEIGHT - up, 1), round(right - left, 1), round(up, 1), said)] if count else []
+    return Bars(
+        tuple(bars),
+        tuple((round(WIDTH * share, 1), text) for share, text in whole.named()),
+        tuple((round(HEIGHT * (1 - share), 1), text) for share, text in high.named()),
+    )
 
 
 def _thinned(points: list[tuple[float, float]]) -> list[tuple[float, float]]:

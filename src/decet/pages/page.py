@@ -24,6 +24,7 @@ from decet.estimators.saved import model_of
 from decet.pages.drawing import curves, scale
 from decet.pages.evidence import Ask
 from decet.pages.looks import looks_of, suspects_of
+from decet.pages.playing import playing_page
 from decet.pages.rendering import environment
 from decet.pages.webpages import web_looks, web_page
 from decet.pages.words import word_looks, words_page
@@ -32,6 +33,7 @@ from decet.referee.comparison import Comparison, versions
 from decet.referee.intervals import interval, resampled, shared_by
 from decet.referee.rows import target_of
 from decet.referee.verdict import FLOOR, Result
+from decet.tasks.act import Act
 from decet.tasks.communities import DetectCommunities
 from decet.tasks.embed import Embed
 from decet.tasks.embed_nodes import EmbedNodes
@@ -60,7 +62,7 @@ def report(
     train: what it was fitted on, a path, a public set or (X, y): then rows whose labels are likely wrong are shown, and
         rows of X that it was trained on are counted. Where it has changed since, a warning says so.
     Of a WordEmbedder X is "word-tests", a file of such, or texts whose keywords are shown; of a TextGenerator texts; of
-        what learns from a graph alone the graph, or train.
+        what learns from a graph alone the graph, or train; of an Agent an environment, by default that of training.
     out: where the page goes. command: how it was asked for.
     """
     model = model_of(model)
@@ -224,6 +226,7 @@ def trained_rows(model: Any, train: Any) -> Given | None:
 
 
 PAGES: dict[type, Callable[..., str]] = {  # of questions that no row of answers is held against
+    Act: playing_page,
     Embed: words_page,
     Language: writing_page,
     Link: web_page,

@@ -131,9 +131,11 @@ def _template(estimator: Any, seed: int | None) -> Any:
         estimator = estimator()
     if not isinstance(estimator, Estimator):
         raise Unsupported(f"compare takes an estimator, as TableClassifier. Received: {estimator!r}.")
-    if hasattr(estimator, "play"):
-        raise Unsupported("agents cannot be compared yet. `decet evaluate MODEL` judges one by episodes.")
     template: Any = clone(estimator)
+    if hasattr(template, "play"):
+        raise Unsupported(
+            "compare judges all by the same rows, and an agent has none: fit each in the environment, then evaluate it."
+        )
     if template.family is not None:
         raise BadInput("compare tries every family of the row: leave family out, or say families=[...].")
     if seed is not None:

@@ -32,7 +32,7 @@ class Act:
     trials: int | None = None
 
     def __post_init__(self) -> None:
-        check_range("steps", self.steps, 1, 1_000_000_000_000, whole=True)
+        check_range("steps", self.steps, 0, 1_000_000_000_000, whole=True)
         check_range("discount", self.discount, 0.0, 1.0)
         check_range("trials", self.trials, 1, 10_000, whole=True)
 
