@@ -35,7 +35,7 @@ def test_an_agent_is_shown_with_its_network(agent: str, capsys: pytest.CaptureFi
     network = "network DNN (width 32, depth 1, embedding none, dropout 0.0), double True"
     assert told.startswith("Agent of CartPole-v1\n")
     assert f"\nfamily DQN: {network}" in told
-    assert "\nfigures episodes played greedily, from begins that training never saw:\n" in told
+    assert "\nfigures (episodes played greedily, from begins that training never saw):\n" in told
     assert f"\n- family: DQN: {network}" in (Path(agent) / "README.md").read_text(encoding="utf-8")
     assert main(["show", agent, "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["family"]["network"]["name"] == "DNN"
@@ -52,8 +52,14 @@ def test_what_cannot_be_played_is_told(agent: str, tmp_path: Path, capsys: pytes
     TableClassifier(DNN(width=8, depth=1)).fit([[0.0], [1.0]] * 20, [0, 1] * 20, out=tmp_path / "t")
     for arguments, message in (
         (["play", str(tmp_path / "t")], "holds a table-classifier, which plays nothing"),
-        (["play", agent, "--episodes", "0"], "episodes must be a whole number"),
+        (["play", agent, "--episodes", "0"], "--episodes must be a whole number"),
         (["play", agent, "--video", str(tmp_path / "a.mp4")], "a film is a .gif"),
+        (["play", agent, "--explore", "2"], "--explore must be a number between 0.0 and 1.0"),
+        (["evaluate", agent, "--split", "test"], "--split is of rows, and an agent is judged by episodes"),
+        (["evaluate", agent, "--target", "x"], "--target is of rows, and an agent is judged by episodes"),
+        (["evaluate", agent, "--coverage", ".9"], "and an agent has none"),
+        (["predict", agent, "--text", "hi"], "is an agent. Give DATA"),
+        (["fit", "agent", "CartPole-v1", "--target", "x"], "an environment has no answers. Leave --target out."),
         (["evaluate", str(tmp_path / "t")], "evaluate needs DATA"),
         (["compare", "agent", "CartPole-v1"], "compare judges all by the same rows, and an agent has none"),
         (["fit", "agent", "CartPole-v1", "--steps", "10"], "10 steps are too few"),

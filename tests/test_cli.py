@@ -799,7 +799,7 @@ def test_similar_words_stand_under_one_another(words: Run) -> None:
     [
         ("similar w quen", "the word 'quen' is not known. Did you mean 'queen'?"),
         ("similar w king --topn 0", "topn must be a whole number of at least 1. Received: 0."),
-        ("similar m king", "m holds a TableClassifier, which has no vectors of words or nodes."),
+        ("similar m king", "m holds a table-classifier, which has no vectors of words or nodes."),
         ("similar w", "decet similar needs a WORD, or --map FILE for a map of the frequent ones."),
         ("evaluate w nowhere.tsv", "there is no file 'nowhere.tsv' of pairs or questions."),
         (

@@ -80,5 +80,5 @@ def test_an_agent_is_told_what_its_data_are_and_has_no_target() -> None:
 
 
 def test_a_long_flag_has_a_line_of_its_own() -> None:
-    long = "--family.network.embedding_width"
-    assert columns([("--a", "one"), (long, "two")]).split("\n")[1:] == [f"  {long}", f"{'':32}two"]
+    long = "--family.discriminator.embedding_width"
+    assert columns([("--a", "one"), (long, "two")]).split("\n")[1:] == [f"  {long}", f"{'':36}two"]

@@ -22,6 +22,7 @@ from decet import (
     flags,
 )
 from decet.errors import listed
+from decet.explaining import worded
 
 
 def read(line: str) -> flags.Fit:
@@ -31,7 +32,7 @@ def read(line: str) -> flags.Fit:
 def refused(line: str) -> str:
     with pytest.raises((BadInput, Unsupported)) as caught:
         read(line)
-    return flags.worded(str(caught.value))
+    return worded(str(caught.value))
 
 
 # ---------------------------------------------------------------------------------------------------- what is said
@@ -320,6 +321,10 @@ def test_a_body_goes_out_as_yaml_and_in_again(tmp_path: Path) -> None:
             "there is no flag --family.network: DNN has no field 'network'. Choose from: hidden, width, depth, "
             "embedding, embedding_width, frequencies, sigma, activation and 5 more.",
         ),
+        (
+            f"{CART} --family DNN",
+            "agent cannot use DNN. It takes DQN (default). DNN may be --family.network.",
+        ),
         ("agent", "decet fit agent needs DATA: the id of an environment of Gymnasium, as CartPole-v1."),
     ],
 )
@@ -370,7 +375,7 @@ def test_a_mistake_in_a_body_of_the_file_is_one_sentence(tmp_path: Path, text: s
     ],
 )
 def test_sentences_in_the_words_of_the_command_line(sentence: str, words: str) -> None:
-    assert flags.worded(sentence) == words
+    assert worded(sentence) == words
 
 
 @pytest.mark.parametrize("name", ["TableClassifier", "table-classifier"])

@@ -17,7 +17,7 @@ ABOUT = "let an agent play episodes, and film them"
 
 def play(arguments: list[str]) -> int:
     """`decet play MODEL`; the exit code."""
-    parser = flags.Arguments("play", ABOUT, "MODEL [DATA]")
+    parser = flags.Arguments("play", ABOUT, "MODEL [ENVIRONMENT]")
     parser.add_argument("--episodes", type=int, default=1, metavar="N", help="how many (1)")
     parser.add_argument(
         "--video", metavar="FILE", help="write a film of them, a .gif, or strips of their pictures, a .png"
@@ -31,8 +31,8 @@ def play(arguments: list[str]) -> int:
 
     model: Any = load(said.MODEL)
     if not flags.plays(model):
-        raise BadInput(f"{said.MODEL} holds a {flags.kebab(type(model))}, which plays nothing.")
-    returns = model.play(said.DATA, said.episodes, said.video, said.seed, said.recorded, said.explore)
+        raise BadInput(f"{said.MODEL} holds {flags.one(model)}, which plays nothing.")
+    returns = model.play(said.ENVIRONMENT, said.episodes, said.video, said.seed, said.recorded, said.explore)
     for number, value in enumerate(returns, 1):
         print(json.dumps({"episode": number, "return": value}) if said.json else f"episode {number}: {value:g}")
     for what, path in (("film", said.video), ("record", said.recorded)):

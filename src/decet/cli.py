@@ -42,6 +42,7 @@ AROUND = 100  # words near to those asked for that `similar --map` draws
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command, and return its exit code."""
     given = list(sys.argv[1:] if arguments is None else arguments)
+    os.environ.setdefault("SDL_VIDEODRIVER", "dummy")  # no verb opens a window: what draws looks for no screen
     with warnings.catch_warnings(), _terminable():
         warnings.showwarning = _warn  # type: ignore[assignment]
         try:
@@ -49,7 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             sys.stdout.flush()
             return code
         except DecetError as error:
-            _say(f"decet: {flags.worded(str(error))}")
+            _say(f"decet: {explaining.worded(str(error))}")
             return 2
         except KeyboardInterrupt:
             _say("decet: interrupted.")
@@ -125,7 +126,12 @@ def _trained(wanted: flags.Fit) -> Any:
     out, model = wanted.out, wanted.estimator
     new = out is not None and not out.exists()
     show = Live(Path(wanted.data).name)
-    about = {"validation": wanted.validation, "recorded": wanted.recorded, "groups": wanted.groups, "order": wanted.order}
+    about = {
+        "validation": wanted.validation,
+        "recorded": wanted.recorded,
+        "groups": wanted.groups,
+        "order": wanted.order,
+    }
     try:
         return model.fit(
             wanted.data,
@@ -242,7 +248,7 @@ def _answered(said: argparse.Namespace) -> Iterator[dict[str, Any]]:
     if said.text is None:
         return model.records(_part(said.DATA, said.split)[0])
     if model.reader.literal != "text":
-        raise BadInput(f"--text is for models of texts, and {said.MODEL} is a {flags.kebab(type(model))}. Give DATA.")
+        raise BadInput(f"--text is for models of texts, and {said.MODEL} is {flags.one(model)}. Give DATA.")
     return model.records(said.text)
 
 
@@ -251,7 +257,7 @@ def _covering(model: Any, said: argparse.Namespace) -> Any:
     if said.coverage is None:
         return model
     if not hasattr(model, "coverage"):
-        raise BadInput(f"--coverage is of sets and intervals, and a {flags.kebab(type(model))} has none.")
+        raise BadInput(f"--coverage is of sets and intervals, and {flags.one(model)} has none.")
     model._covering(said.coverage)
     model.set_params(coverage=said.coverage)
     return model
@@ -288,8 +294,11 @@ def _evaluate(arguments: list[str]) -> int:
     model: Any = _covering(load(said.MODEL), said)
     how = {name: value for name in ("adapt", "cache") if (value := getattr(said, name)) is not None}
     if how and not hasattr(model, "generate"):
-        raise BadInput(f"--{next(iter(how))} is for what writes, and {said.MODEL} holds a {flags.kebab(type(model))}.")
+        raise BadInput(f"--{next(iter(how))} is for what writes, and {said.MODEL} holds {flags.one(model)}.")
     if flags.plays(model):
+        for name in ("split", "target"):
+            if getattr(said, name) is not None:
+                raise BadInput(f"--{name} is of rows, and an agent is judged by episodes. Leave it out.")
         metrics = model.evaluate(said.DATA)
         print(json.dumps(metrics) if said.json else _metrics_table(metrics))
         if said.report:
@@ -354,7 +363,7 @@ def _similar(arguments: list[str]) -> int:
 
     model: Any = load(said.MODEL)
     if not hasattr(model, "most_similar"):
-        raise BadInput(f"{said.MODEL} holds a {type(model).__name__}, which has no vectors of words or nodes.")
+        raise BadInput(f"{said.MODEL} holds {flags.one(model)}, which has no vectors of words or nodes.")
     if said.map is not None:
         _say(f"map in {_map(model, said)}")
     if not said.WORD:
@@ -440,7 +449,8 @@ def _judged_on(how: str, whole: bool) -> str:
 
 
 def _figures(metrics: Mapping[str, float | None], how: str, whole: bool) -> list[str]:
-    return [f"figures {_judged_on(how, whole)}:", _metrics_table(metrics)] if metrics else [f"no figures: {how}"]
+    head = f"figures ({how}):" if whole else f"figures {_judged_on(how, whole)}:"
+    return [head, _metrics_table(metrics)] if metrics else [f"no figures: {how}"]
 
 
 # ------------------------------------------------------------------------------------------------ arguments and pages
@@ -451,7 +461,7 @@ VERBS: dict[str, tuple[Callable[[list[str]], int], str, str]] = {
     "predict": (_predict, "MODEL [DATA]", "answer rows: one JSON line each, or a CSV or Parquet file"),
     "evaluate": (_evaluate, "MODEL [DATA]", "every metric on rows whose answers are known"),
     "generate": (generating.generate, "MODEL", generating.ABOUT),
-    "play": (acting.play, "MODEL [DATA]", acting.ABOUT),
+    "play": (acting.play, "MODEL [ENVIRONMENT]", acting.ABOUT),
     "similar": (_similar, "MODEL WORD ...", "the nearest words to a word, or nodes to a node, by their vectors; a map"),
     "verify": (_verify, "MODEL", "check the files of a model and replay its golden rows"),
     "show": (_show, "MODEL", "layers, parameters, settings, figures, columns, provenance"),
@@ -475,7 +485,8 @@ def _front_page() -> str:
             "",
             explaining.columns(verbs),
             "",
-            "MODEL is a folder that fit wrote; DATA a path, - for standard input, or a public set.",
+            "MODEL is a folder that fit wrote; DATA a path, - for standard input, or a public set, and of an",
+            "agent the id of an environment of Gymnasium, as CartPole-v1.",
             "`decet VERB --help` explains a verb, `decet --version` tells the version.",
             "",
             "  decet fit table-classifier adult --out m1",
@@ -496,7 +507,7 @@ def _say(sentence: str) -> None:
 
 def _warn(message: Warning | str, category: type[Warning], filename: str, lineno: int, *_: Any) -> None:
     """A warning, on one line."""
-    _say(f"warning: {flags.worded(str(message))}")
+    _say(f"warning: {explaining.worded(str(message))}")
 
 
 def _report(arguments: list[str]) -> Path:

@@ -1,4 +1,4 @@
-"""The help pages of `decet fit`: the text beside each field of the dataclasses that its flags grow from."""
+"""The help pages of `decet fit`, out of the texts beside fields, and sentences in the words of the command line."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ def _row(owner: Any, field: str, prefix: str) -> tuple[str, str]:
 
 def columns(pairs: Sequence[tuple[str, str]]) -> str:
     """Two columns, the second wrapped; equal texts that follow each other stand once."""
-    width = min(30, max(len(left) for left, _ in pairs) + 2)
+    width = min(34, max(len(left) for left, _ in pairs) + 2)
     lines: list[str] = []
     for i, (left, right) in enumerate(pairs):
         shown = '"' if i and right and right == pairs[i - 1][1] else right
@@ -117,3 +117,31 @@ def columns(pairs: Sequence[tuple[str, str]]) -> str:
 
 def _wrapped(title: str, names: Iterable[str]) -> list[str]:
     return textwrap.wrap(title + "  ".join(names), WIDTH, subsequent_indent="  ", break_on_hyphens=False)
+
+
+def worded(message: str) -> str:
+    """A sentence of the library in the words of the command line, on one line."""
+    message = " ".join(message.split())
+    for pattern, words in (
+        (r"Say y=\.\.\. \(--target\)", "Say --target COL"),
+        (r"(?<=answers: )y\.$|(?<=, or )y\.$", "--target COL."),
+        (r"\by \(--target\)", "--target"),
+        (r"^(episodes|explore)(?= must)", r"--\1"),
+        (r"\bdrop=\(\.\.\.\)", "--inputs.drop COL"),
+        (r"\bnorm='none' of the network", "--family.network.norm none"),
+        (r" for X\b", ""),
+        (r"(?<=which )X\b", "the table"),
+        (r"^X\b", "the table"),
+        (r"(?<=\. )y\b", "The target"),
+        (r"^y\b|(?<= (?:in|of) )y\b", "the target"),
+        (r"(?<![-\w.])(recipe|family|inputs)\.(\w+(?:\.\w+)*)", r"--\1.\2"),
+        (r"^(resume|overwrite|budget|seed|device|groups|order|loss|threshold)\b", r"--\1"),
+        (r"^(class|label)_(weight|smoothing)\b", r"--\1-\2"),
+    ):
+        message = re.sub(pattern, words, message)
+    return re.sub(r"Did you mean ([A-Z]\w+)\?", _kebab_estimator, message)
+
+
+def _kebab_estimator(match: re.Match[str]) -> str:
+    name = kebab(match[1])
+    return f"Did you mean {name if name in flags.estimator_names() else match[1]}?"

@@ -145,6 +145,13 @@ def _fit(kind: Any, owners: Owners, said: dict[str, Any], verb: str) -> Fit:
     )
 
 
+HINTS = {
+    "MODEL": "a model folder",
+    "DATA": "a path, -, or a public set; of an agent an environment",
+    "ENVIRONMENT": "the id of an environment of Gymnasium; by default that of training",
+}
+
+
 class Arguments(argparse.ArgumentParser):
     """The arguments of a small verb, every mistake told in one sentence."""
 
@@ -157,7 +164,7 @@ class Arguments(argparse.ArgumentParser):
         )
         for name in positional.split():
             bare = name.strip("[]")
-            hint = {"MODEL": "a model folder", "DATA": "a path, -, or a public set"}[bare]
+            hint = HINTS[bare]
             self.add_argument(bare, nargs="?" if bare != name else None, help=hint)
 
     def read(self, arguments: list[str]) -> argparse.Namespace:
@@ -179,6 +186,12 @@ def kebab(name: Any) -> str:
 def estimator_names() -> list[str]:
     """The estimators that exist, in kebab case; torch is not loaded for it."""
     return [kebab(name) for name, home in _HOMES.items() if home == "decet.estimators.catalog"]
+
+
+def one(model: Any) -> str:
+    """`an agent`: what a model is, in words."""
+    name = kebab(type(model))
+    return f"{'an' if name[0] in 'aeiou' else 'a'} {name}"
 
 
 def plays(kind: Any) -> bool:
@@ -288,8 +301,12 @@ def _near(name: str, able: Sequence[type]) -> str:
     """The one that was meant, where it is not a family of its own."""
     from decet.estimators.catalog import FAMILIES
 
-    names, every = [family.__name__ for family in able], [family.__name__.lower() for family in FAMILIES]
-    return "" if name.lower() in every else suggest(name, names).partition(" Choose")[0]
+    known = name.lower() in [family.lower() for family in _called(FAMILIES)]
+    return "" if known else suggest(name, _called(able)).partition(" Choose")[0]
+
+
+def _called(families: Sequence[type]) -> list[str]:
+    return [family.__name__ for family in families]
 
 
 def family_named(kind: Any, name: Any) -> type:
@@ -306,7 +323,8 @@ def family_named(kind: Any, name: Any) -> type:
         raise Unsupported(f"{kebab(kind)} with {name} is planned, but not there yet. It {takes}")
     every = {name for _, _, names in PLAN.values() for name in names.split(", ")} | {f.__name__ for f in FAMILIES}
     if name in every:
-        raise Unsupported(f"{kebab(kind)} cannot use {name}. It {takes}")
+        parts = [f" {name} may be --family.{f}." for f, able in bodies_of(able[0]).items() if name in _called(able)]
+        raise Unsupported(f"{kebab(kind)} cannot use {name}. It {takes}{''.join(parts)}")
     hints = (suggest(name, options) for options in ([f.__name__ for f in FAMILIES], sorted(every)))
     near = next((hint for hint in hints if "Did you mean" in hint), f" {kebab(kind)} {takes}")
     raise BadInput(f"there is no family {str(name)!r}.{near}")
@@ -483,7 +501,9 @@ def taken_by(kind: Any) -> list[Flag]:
     takes = inspect.signature(kind.fit).parameters
     without: set[str] = set() if "groups" in takes else {"validation", "groups", "order"}
     without |= {"recorded"} - set(takes)
-    if "groups" in without and not kind.sets_aside:  # labels of nodes are not learned from, but to be left out and judged by
+    if (
+        "groups" in without and not kind.sets_aside
+    ):  # labels of nodes are not learned from, but to be left out and judged by
         without.add("target")
     return [flag for flag in COMMON if flag.name not in without]
 
@@ -572,29 +592,3 @@ def told(message: str, command: str) -> str:
     if match := re.match(r'Parser key "(\S+)":.*Given value: (.*)', message, re.DOTALL):
         return f"--{match[1].replace('_', '-') if '.' not in match[1] else match[1]} cannot be {match[2].strip()}."
     return f"{message.splitlines()[0]}."
-
-
-def worded(message: str) -> str:
-    """A sentence of the library in the words of the command line, on one line."""
-    message = " ".join(message.split())
-    for pattern, words in (
-        (r"Say y=\.\.\. \(--target\)", "Say --target COL"),
-        (r"(?<=answers: )y\.$|(?<=, or )y\.$", "--target COL."),
-        (r"\bdrop=\(\.\.\.\)", "--inputs.drop COL"),
-        (r"\bnorm='none' of the network", "--family.network.norm none"),
-        (r" for X\b", ""),
-        (r"(?<=which )X\b", "the table"),
-        (r"^X\b", "the table"),
-        (r"(?<=\. )y\b", "The target"),
-        (r"^y\b|(?<= (?:in|of) )y\b", "the target"),
-        (r"(?<![-\w.])(recipe|family|inputs)\.(\w+(?:\.\w+)*)", r"--\1.\2"),
-        (r"^(resume|overwrite|budget|seed|device|groups|order|loss|threshold)\b", r"--\1"),
-        (r"^(class|label)_(weight|smoothing)\b", r"--\1-\2"),
-    ):
-        message = re.sub(pattern, words, message)
-    return re.sub(r"Did you mean ([A-Z]\w+)\?", _kebab_estimator, message)
-
-
-def _kebab_estimator(match: re.Match[str]) -> str:
-    name = kebab(match[1])
-    return f"Did you mean {name if name in estimator_names() else match[1]}?"

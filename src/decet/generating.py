@@ -29,7 +29,7 @@ def generate(arguments: list[str]) -> int:
 
     model: Any = load(said.MODEL)
     if not hasattr(model, "generate"):
-        raise BadInput(f"{said.MODEL} holds a {flags.kebab(type(model))}, which does not write.")
+        raise BadInput(f"{said.MODEL} holds {flags.one(model)}, which does not write.")
     prompt = sys.stdin.read().removesuffix("\n") if said.prompt == "-" else said.prompt
     how = {name.replace("-", "_"): getattr(said, name.replace("-", "_")) for name in SAMPLING}
     how |= {"length": said.length, "stop": said.stop, "seed": said.seed}

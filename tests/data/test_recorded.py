@@ -95,6 +95,13 @@ def test_files_that_do_not_fit_are_told(change: dict, message: str, tmp_path: Pa
         read(written(tmp_path, steps(**change)), codec(), 1)
 
 
+def test_a_record_that_cannot_be_written_is_told(tmp_path: Path) -> None:
+    (tmp_path / ".a.npz.part").mkdir()
+    actors = actors_of(opened("CartPole-v1", limit=30), SAID, seed=0)
+    with pytest.raises(BadInput, match=r"recorded play .*a\.npz could not be written \(Is a directory\)"):
+        record(actors, lambda frames: np.zeros((len(frames), 1), int), codec(), 1, 0.0, 0, tmp_path / "a.npz")
+
+
 def test_files_that_are_none_are_told(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="there is no file"):
         read(tmp_path / "none.npz", codec(), 1)

@@ -145,7 +145,10 @@ def record(
     actors: Actors, choose: Callable[[Array], Array], codec: EnvironmentCodec, episodes: int, explore: float, seed: int,
     path: Path,
 ) -> list[float]:  # fmt: skip
-    """Play episodes with the first copy, some actions at random, and write them; their returns."""
+    """Play episodes with the first copy, some actions at random, and write them; their returns.
+
+    Raises BadInput where they cannot be written.
+    """
     rng, recent = np.random.Generator(np.random.Philox(seed)), Recent(codec.frames, actors)
     steps: dict[str, list[Any]] = {name: [] for name in (*NEEDED, "truncations", "next_observations")}
     returns, total, age = list[float](), 0.0, 0
@@ -169,7 +172,12 @@ def record(
             returns.append(total)
             total, age = 0.0, 0
     beside = path.with_name(f".{path.name}.part")
-    with beside.open("wb") as file:
-        np.savez_compressed(file, **{name: np.asarray(values) for name, values in steps.items()})  # type: ignore[arg-type]
-    beside.replace(path)
+    try:
+        with beside.open("wb") as file:
+            np.savez_compressed(file, **{name: np.asarray(values) for name, values in steps.items()})  # type: ignore[arg-type]
+        beside.replace(path)
+    except OSError as error:
+        raise BadInput(
+            f"recorded play {path} could not be written ({error.strerror}). Choose another place."
+        ) from error
     return returns
