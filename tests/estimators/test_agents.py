@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import gymnasium
@@ -16,7 +18,7 @@ import torch
 from gymnasium import spaces
 
 import decet
-from decet import CNN, DNN, DQN, Agent, BadInput, Environments, Recipe
+from decet import CNN, DNN, DQN, LSTM, Agent, BadInput, Environments, Recipe
 from decet.errors import NotFitted, Unsupported
 from decet.training.checkpoint import same_tree
 
@@ -139,23 +141,34 @@ def test_a_saved_agent_is_gone_on_from(solved: Agent, tmp_path: Path) -> None:
 
 
 KILLED = """
-import sys, time
-from decet import Agent, DNN, DQN
+import json, sys, time
+from decet import Agent, DNN, DQN, Environments
 from decet.training import loop
 loop.WRITE_SECONDS = 0.0
 net = DNN(width=32, depth=1, dropout=0.0, embedding="none")
+said = {"network": net, "warmup": 200, "memory": 600} | json.loads(sys.argv[4])
 def slow(record): time.sleep(float(sys.argv[2]))
-Agent(DQN(network=net, warmup=200, memory=600), steps=6_000).fit(
-    sys.argv[3], out=sys.argv[1], resume=True, on_epoch=slow)
+Agent(DQN(**said), steps=6_000, inputs=Environments(workers=2 * ("v1" not in sys.argv[3]))).fit(
+    "Blackjack-v1" if sys.argv[3] == "Blackjack" else sys.argv[3], out=sys.argv[1], resume=True, on_epoch=slow)
 """
 
 
-@pytest.mark.parametrize("name", ["CartPole-v1", "Blackjack-v1"])
-def test_a_killed_run_ends_with_the_bits_of_an_unbroken_one(name: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("CartPole-v1", {}),
+        ("CartPole-v1", {"priority": 0.6, "noisy": 0.5, "dueling": True, "quantiles": 5}),
+        ("CartPole-v1", {"memory": 0, "warmup": 0, "lookahead": 16}),
+        ("Blackjack-v1", {}),
+        ("Blackjack", {}),
+    ],
+    ids=["memory", "rainbow", "parallel", "copies", "workers"],
+)
+def test_a_killed_run_ends_with_the_bits_of_an_unbroken_one(name: str, said: dict, tmp_path: Path) -> None:
     """Blackjack is played by copies of Gymnasium's own, whose episodes are played again; the ring lies in files."""
-    run = [sys.executable, "-c", KILLED]
-    subprocess.run([*run, str(tmp_path / "whole"), "0", name], check=True, capture_output=True)
-    broken = subprocess.Popen([*run, str(tmp_path / "broken"), "0.4", name], stderr=subprocess.DEVNULL)
+    run, said = [sys.executable, "-c", KILLED], json.dumps(said)
+    subprocess.run([*run, str(tmp_path / "whole"), "0", name, said], check=True, capture_output=True)
+    broken = subprocess.Popen([*run, str(tmp_path / "broken"), "0.4", name, said], stderr=subprocess.DEVNULL)
     state = tmp_path / "broken" / "checkpoint" / "state.safetensors"
     deadline = time.monotonic() + 60
     while not state.exists() and time.monotonic() < deadline:
@@ -165,7 +178,7 @@ def test_a_killed_run_ends_with_the_bits_of_an_unbroken_one(name: str, tmp_path:
     broken.wait()
     assert state.exists()
     assert not (tmp_path / "broken" / "model.json").exists()
-    subprocess.run([*run, str(tmp_path / "broken"), "0", name], check=True, capture_output=True)
+    subprocess.run([*run, str(tmp_path / "broken"), "0", name, said], check=True, capture_output=True)
     one, two = (decet.load(tmp_path / which) for which in ("whole", "broken"))
     assert same_tree(one.learner_.state_dict(), two.learner_.state_dict())
     assert [h["return"] for h in one.history_] == [h["return"] for h in two.history_]
@@ -242,7 +255,7 @@ def test_an_agent_is_asked_what_it_can_answer(solved: Agent) -> None:
 
 def test_what_is_not_said_of_the_network_is_as_the_cell_has_it() -> None:
     agent = Agent(DQN(network=DNN(width=24), warmup=64), steps=200, trials=1).fit("CartPole-v1")
-    assert agent.family_.network == DNN(width=24, depth=2, dropout=0.0, embedding="none")
+    assert agent.family_.network == DNN(width=24, depth=2, norm="none", dropout=0.0, embedding="none")
     pictures = Agent(DQN(network=CNN(channels=(4,)), warmup=64), steps=200, trials=1).fit(Pixels())
     assert pictures.family_.network == CNN(channels=(4,), norm="none", dropout=0.0)
 
@@ -250,3 +263,99 @@ def test_what_is_not_said_of_the_network_is_as_the_cell_has_it() -> None:
 def test_gradients_may_be_off_around_a_fit() -> None:
     with torch.no_grad():
         Agent(SMALL, steps=400).fit("CartPole-v1")
+
+
+def test_what_an_agent_played_teaches_another(solved: Agent, tmp_path: Path) -> None:
+    returns = solved.play(episodes=30, recorded=tmp_path / "steps.npz", explore=0.3)
+    assert len(returns) == 30
+    taught = Agent().fit("CartPole-v1", steps=0, recorded=tmp_path / "steps.npz")
+    assert taught.metrics_["return"] > 300
+    assert taught.provenance_["rows"] == 0  # it played nothing itself
+    assert {told["stage"] for told in taught.history_} == {"study"}
+    more = Agent(SMALL).fit("CartPole-v1", steps=400, recorded=tmp_path / "steps.npz")
+    assert [told["stage"] for told in more.history_][-1] == "play"
+    with pytest.raises(BadInput, match="with a memory, and without"):
+        Agent(DQN(priority=0.5)).fit("CartPole-v1", recorded=tmp_path / "steps.npz")
+    with pytest.raises(BadInput, match=r"observations have shape \(4,\); MountainCar-v0 shows \(2,\)"):
+        Agent().fit("MountainCar-v0", recorded=tmp_path / "steps.npz")
+    with pytest.raises(BadInput, match="explore is of play that is recorded"):
+        solved.play(explore=0.3)
+    with pytest.raises(BadInput, match=r"recorded play is an \.npz"):
+        solved.play(recorded=tmp_path / "steps.csv")
+
+
+def test_without_memory_many_copies_teach_the_cart_and_pole() -> None:
+    network = DNN(width=64, depth=2, norm="layer", dropout=0.0, embedding="none")
+    agent = Agent(replace(DQN.parallel(), network=network), inputs=Environments(copies=32))
+    agent.fit("CartPole-v1", steps=60_000)
+    assert agent.metrics_["return"] > 250  # random play gives 22
+    assert not agent.learner_.copies
+    with pytest.raises(BadInput, match="quantiles needs replay memory"):
+        Agent(DQN(memory=0, quantiles=5)).fit("CartPole-v1", steps=5_000)
+
+
+class Last(gymnasium.Env):
+    """Shows a light now and then; the choice that was right is that of the light one step before."""
+
+    observation_space = spaces.Box(-1, 1, (1,), np.float32)
+    action_space = spaces.Discrete(2)
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        self.age, self.before, self.now = 0, 1, int(self.np_random.integers(2))
+        return np.array([2.0 * self.now - 1], np.float32), {}
+
+    def step(self, action):
+        reward = float(action == self.before)
+        self.age, self.before, self.now = self.age + 1, self.now, int(self.np_random.integers(2))
+        return np.array([2.0 * self.now - 1], np.float32), reward, self.age >= 10, False, {}
+
+
+def test_a_recurrent_network_remembers() -> None:
+    agent = Agent(
+        DQN(network=LSTM(width=16, depth=1), warmup=200, lookahead=1, ratio=0.5, follow=50),
+        discount=0.0, recipe=Recipe(lr=1e-2, batch=64), inputs=Environments(frames=3), trials=5,
+    ).fit(Last, steps=1_500)  # fmt: skip
+    assert agent.evaluate(Last, episodes=20)["return"] > 8.5  # of 10; who forgets gets 5
+    assert agent.act([[-1.0], [1.0], [-1.0]]) == 1
+    with pytest.raises(BadInput, match="the agent sees 3 frames: give the newest 3 observations"):
+        agent.act([1.0])
+
+
+class Asked(gymnasium.Env):
+    """A light on one side, and a number that says whether this side or the other is asked for."""
+
+    observation_space = spaces.Dict(
+        {"eye": spaces.Box(0, 255, (10, 10), np.uint8), "ask": spaces.Box(-1, 1, (1,), np.float32)}
+    )
+    action_space = spaces.Discrete(2)
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        self.age = 0
+        return self._shown(), {}
+
+    def _shown(self):
+        self.side, self.asked = int(self.np_random.integers(2)), int(self.np_random.integers(2))
+        eye = np.zeros((10, 10), np.uint8)
+        eye[4:6, 2 + 5 * self.side] = 255
+        return {"eye": eye, "ask": np.array([2.0 * self.asked - 1], np.float32)}
+
+    def step(self, action):
+        reward, self.age = float((action == self.side) == bool(self.asked)), self.age + 1
+        return self._shown(), reward, self.age >= 10, False, {}
+
+
+def test_numbers_beside_a_picture_are_understood(tmp_path: Path) -> None:
+    network = CNN(layers=(8, "flat", "dense64"))
+    agent = Agent(
+        DQN(network=network, warmup=300, lookahead=1, ratio=0.5), discount=0.0, recipe=Recipe(lr=3e-3),
+        inputs=Environments(frames=1), trials=5,
+    ).fit(Asked, steps=2_500)  # fmt: skip
+    assert agent.evaluate(Asked, episodes=20)["return"] > 9  # of 10; either alone gives 5
+    environment = Asked()
+    shown, _ = environment.reset(seed=1)
+    assert (agent.act(shown) == environment.side) == bool(environment.asked)
+    agent.save(tmp_path / "m")
+    assert decet.load(tmp_path / "m").act(shown) == agent.act(shown)
+    assert decet.verify(tmp_path / "m")
