@@ -35,7 +35,7 @@ class Pace:
 
     warmup: steps of the environment that are played at random first. ratio: steps of learning for each of the
     environment's. explore: the chance of a random action from `fade` of the run on, falling to it from 1;
-    persist: how long it is held on to (2006.01782): k steps with a chance as k^-persist; 0: one step.
+    persist: how long it is held on to by each other copy (2006.01782): k steps with a chance as k^-persist; 0: one step.
     batch: transitions a step of learning. discount: of the next step's worth. trace: without memory, how much of a
     target comes from further steps.
     """
@@ -105,6 +105,7 @@ class Player(Source):
         drawn = np.stack([rng.integers(0, choices, count) for choices in self.codec.choices], 1)
         fresh = (self.left == 0) & (rng.random(count) < chance)
         lasting = np.minimum(rng.zipf(long, count), LONGEST) if long else np.ones(count, np.int64)
+        lasting[1::2] = 1  # each other copy explores step by step, as what is near wants
         self.held = np.where(fresh[:, None], drawn, self.held)
         self.left = np.where(fresh, lasting, self.left)
         return self.held

@@ -69,7 +69,8 @@ class DQN:
     warmup: steps at random before learning. ratio: steps of learning for each of the environment's, all copies
         together.
     explore: share of random actions from `fade` (a share of the run) on; it falls there from 1.
-    persist: how long a random action is held on to: k steps with a chance as k^-persist (2006.01782); 0: one step.
+    persist: how long a random action is held on to by each other copy: k steps with a chance as k^-persist
+        (2006.01782), so that some explore far and some near; 0: one step.
     follow: how the copy follows the network: below 1 the share that it takes over each step, else all of it each so
         many steps.
     cautious: of learning from what others played, how much actions that they did not take are held down.
@@ -226,8 +227,7 @@ class QLearner(Learner):
         return self.network.body
 
     def values(self, inputs: tuple[Any, ...]) -> Tensor:
-        found: Tensor = self.network(inputs).mean(-1)
-        return found
+        return middle(self.network(inputs))
 
     def predict(self, inputs: tuple[Any, ...]) -> Tensor:
         return self.values(inputs)
@@ -278,8 +278,8 @@ class QLearner(Learner):
         future = slow(then)
         if not self.settings.munchausen:
             judge = self.network(then) if self.settings.double else future
-            return reward.unsqueeze(1) + ahead * of_choices(future, judge.mean(-1).argmax(-1))
-        now, later = (found.mean(-1)[:, 0] / TEMPERATURE for found in (slow(inputs), future))  # (B, K)
+            return reward.unsqueeze(1) + ahead * of_choices(future, middle(judge).argmax(-1))
+        now, later = (middle(found)[:, 0] / TEMPERATURE for found in (slow(inputs), future))  # (B, K)
         sure = TEMPERATURE * now.log_softmax(-1).gather(1, chosen).clamp(CLIPPED / TEMPERATURE)
         bonus = self.settings.munchausen * sure.clamp(CLIPPED, 0.0)
         policy, doubt = later.softmax(-1), TEMPERATURE * later.log_softmax(-1)
@@ -316,10 +316,15 @@ class Cautious(QLearner):
 
     def loss(self, batch: Batch, phase: str) -> Loss:
         values = self.network(batch.inputs)
-        found, mean = self.error(batch, values), values.mean(-1)  # (B, J, K)
+        found, mean = self.error(batch, values), middle(values)  # (B, J, K)
         taken = mean.gather(2, batch.target[0].unsqueeze(2)).squeeze(2)
         above = (mean.logsumexp(2) - taken).mean()
         return Loss(found.total + (self.settings.cautious or 0.0) * above, {**found.parts, "above": above.detach()})
+
+
+def middle(values: Tensor) -> Tensor:
+    """What values (B, J, K, N) of N quantiles are in the mean (B, J, K)."""
+    return values.squeeze(-1) if values.shape[-1] == 1 else values.mean(-1)
 
 
 def of_choices(values: Tensor, chosen: Tensor) -> Tensor:
