@@ -211,7 +211,7 @@ def test_what_cannot_be_is_told_before_anything_is_played(make, message: str) ->
 def test_a_memory_larger_than_the_machines_is_told_with_what_fits(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("decet.estimators.agents.free_memory", lambda: 1_000_000)
     with pytest.raises(
-        BadInput, match=r"replay memory of 100,000 steps needs 0.0 GB and 0.0 GB are free: about 3.,... steps"
+        BadInput, match=r"replay memory of 100,000 steps needs 0.0 GB and 0.0 GB are free of memory .*: about 37,... steps"
     ):
         Agent(steps=200_000).fit("CartPole-v1")
 
@@ -246,7 +246,7 @@ def test_an_agent_is_asked_what_it_can_answer(solved: Agent) -> None:
         solved.records(np.zeros((1, 4)))
     with pytest.raises(BadInput, match=r"observations have shape \(N, 4\). Received: \(2, 3\)"):
         solved.values(np.zeros((2, 3)))
-    with pytest.raises(BadInput, match="a memory of 20 steps is too small: 96 are needed"):
+    with pytest.raises(BadInput, match="a memory of 20 steps is too small: 48 are needed"):
         Agent(DQN(memory=20), steps=3_000).fit("CartPole-v1")
     own = Agent(SMALL, steps=400).fit(Joints)
     with pytest.raises(BadInput, match="Joints was given as an object: give it again"):
@@ -255,7 +255,7 @@ def test_an_agent_is_asked_what_it_can_answer(solved: Agent) -> None:
 
 def test_what_is_not_said_of_the_network_is_as_the_cell_has_it() -> None:
     agent = Agent(DQN(network=DNN(width=24), warmup=64), steps=200, trials=1).fit("CartPole-v1")
-    assert agent.family_.network == DNN(width=24, depth=2, norm="none", dropout=0.0, embedding="none")
+    assert agent.family_.network == DNN(width=24, depth=2, norm="layer", dropout=0.0, embedding="none")
     pictures = Agent(DQN(network=CNN(channels=(4,)), warmup=64), steps=200, trials=1).fit(Pixels())
     assert pictures.family_.network == CNN(channels=(4,), norm="none", dropout=0.0)
 

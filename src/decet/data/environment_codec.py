@@ -152,9 +152,10 @@ class EnvironmentCodec:
     def description(self) -> list[dict[str, str]]:
         """What `decet show` tells of the inputs."""
         kind = "picture" if self.picture else "series" if self.series else "numbers"
-        size = " x ".join(map(str, self.layout.picture or self.shape))
+        size = " x ".join(map(str, self.layout.picture)) if self.picture else f"{self.shape[0]:,} numbers"
         beside = f", {self.beside} numbers beside" if self.beside else ""
-        seen = {"name": "observation", "kind": kind, "detail": f"{size}{beside}, {self.frames} frames"}
+        frames = f", {self.frames} frames" if self.frames > 1 else ""
+        seen = {"name": "observation", "kind": kind, "detail": f"{size}{beside}{frames}"}
         what = f"{len(self.choices)} joints, values each" if len(self.low) else "choices"
         return [seen, {"name": "action", "kind": what, "detail": " x ".join(map(str, self.choices))}]
 

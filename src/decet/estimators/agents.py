@@ -36,7 +36,7 @@ from decet.training.loop import SAVE_STEPS, train
 from decet.training.progress import Show
 from decet.training.recipe import FALLBACK
 
-MET = 2_000  # steps at random, by which vectors are scaled
+MET, GLANCES = 2_000, 200  # steps at random, by which vectors are scaled; of pictures, to see how long they take
 PARTS = 20  # of a run, after each of which the agent is tried
 PART = 15_000  # steps of a part, at most
 JUDGED = 100  # episodes
@@ -166,6 +166,9 @@ class Acts(Estimator):
         """The mean return of episodes played greedily."""
         return float(self.evaluate(X)["return"] or 0.0)
 
+    def predict(self, X: Any) -> Any:
+        raise Unsupported("an agent acts in an environment: act(observation), play() or `decet play MODEL`.")
+
     def records(self, X: Any) -> Iterator[dict[str, Any]]:
         raise Unsupported("an agent acts in an environment: act(observation), play() or `decet play MODEL`.")
 
@@ -246,18 +249,20 @@ class _Learning:
                 "score": found,
             }
 
-        outcome = train(
-            self._stages(source, validate),
-            seed=self.seed,
-            device=self.device,
-            budget=call.left,
-            folder=call.out,
-            resume=call.resume,
-            identity=self._identity(source),
-            on_epoch=call.on_epoch,
-            show=call.show,
-        )
-        source.actors.close()
+        try:
+            outcome = train(
+                self._stages(source, validate),
+                seed=self.seed,
+                device=self.device,
+                budget=call.left,
+                folder=call.out,
+                resume=call.resume,
+                identity=self._identity(source),
+                on_epoch=call.on_epoch,
+                show=call.show,
+            )
+        finally:
+            source.actors.close()
         self._keep(source, outcome)
         call.keep(estimator, outcome.interrupted)
 
@@ -278,7 +283,9 @@ class _Learning:
         first = EnvironmentCodec.of(self.inputs, self.environment)
         self._settle(first)
         series = TableSpec not in self.family.network.reads
-        seen = None if not first.layout.numbers else met(self.environment, first, self.inputs, self.seed, MET)
+        began, looks = time.monotonic(), MET if first.layout.numbers else GLANCES
+        seen = met(self.environment, first, self.inputs, self.seed, looks)
+        self._check_budget((time.monotonic() - began) / looks)
         self.codec = EnvironmentCodec.of(self.inputs, self.environment, seen, series)
         with torch.random.fork_rng(devices=[]):
             torch.default_generator.manual_seed(self.seed)
@@ -289,6 +296,15 @@ class _Learning:
         for note in self.notes:
             warnings.warn(note, DataWarning, stacklevel=4)
         self.taken = 0 if self.before is None else self.before._lend(self.learner, self.codec, same_answer=True)
+
+    def _check_budget(self, one: float) -> None:
+        """Raise BadInput where the time that is left ends before learning begins; one: seconds of a step."""
+        need, left = one * self.family.warmup, self.call.left
+        if left is not None and need > left:
+            raise BadInput(
+                f"a budget of {self.call.budget:g} s is shorter than the warm-up: {self.family.warmup:,} steps at "
+                f"random take about {need:.2g} s, and {max(0.0, left):.2g} s are left (family.warmup)."
+            )
 
     def _settle(self, codec: EnvironmentCodec) -> None:
         """What is played, how it is learned from, and the network."""
@@ -345,15 +361,18 @@ class _Learning:
     def _check_room(self, kept: int, between: int, actors: Actors) -> None:
         """Raise BadInput where the memory of replay is larger than this machine's."""
         one = actors.shown[0].nbytes + 2 * len(self.codec.choices) + 5
-        need, free = one * (kept * (1 + SPARE) + between * actors.count), free_memory()
+        need = one * (kept * (1 + SPARE) + between * actors.count)
         if self.family.memory and kept < (least := self._least(actors)):
             raise BadInput(f"a memory of {kept:,} steps is too small: {least:,} are needed at least (family.memory).")
-        if self.call.out is not None and need > shutil.disk_usage(self.call.out).free:
-            raise BadInput(f"replay memory needs {need / 1e9:.1f} GB, which the disk of {self.call.out} has not.")
-        if self.call.out is None and need > free:
+        if self.call.out is not None:
+            free, more = shutil.disk_usage(self.call.out).free, f"on the disk of {self.call.out}"
+        else:
+            free, more = free_memory(), "of memory (with out they lie in files)"
+        if need > free:
+            fit = int(0.9 * free / one / (1 + SPARE))
             raise BadInput(
-                f"replay memory of {kept:,} steps needs {need / 1e9:.1f} GB and {free / 1e9:.1f} GB are free: about "
-                f"{int(0.9 * free / one / (1 + SPARE)):,} steps fit (family.memory). With out they lie in files."
+                f"replay memory of {kept:,} steps needs {need / 1e9:.1f} GB and {free / 1e9:.1f} GB are free {more}: "
+                f"about {fit:,} steps fit (family.memory)."
             )
 
     def _trials(self) -> Callable[[Any], Episodes]:

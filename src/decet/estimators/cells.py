@@ -346,14 +346,14 @@ _OF_PLAY = Recipe(  # the average of weights is tried, and the one that did best
 
 
 def dqn_on_environments(spec: TableSpec | ImageSpec, rows: int, budget: float | None) -> Advice:
-    """Vectors by two wide layers; pictures by convolutions that keep where things are, without batch norm, whose means
-    would follow what is played (small ones as 1903.03176 has it)."""
+    """Vectors by two wide layers with norms, which keep values from running away (2407.04811); pictures by convolutions
+    that keep where things are (small ones as 1903.03176 has it)."""
     asked = Act(steps=50_000, discount=0.99, trials=20)
     if isinstance(spec, ImageSpec):
         small = spec.height <= TINY
         layers = (16, "flat", "dense128") if small else (32, "pool", 64, "pool", 64, "flat", "dense512")
         sees = CNN(layers=layers, norm="none", dropout=0.0)
         family = DQN(network=sees, ratio=0.25, warmup=5_000, follow=1_000)
-        return Advice(family, replace(_OF_PLAY, batch=32), replace(asked, steps=500_000))
-    network = DNN(width=128, depth=2, dropout=0.0, embedding="none")
-    return Advice(DQN(network=network, ratio=0.125, follow=100), _OF_PLAY, asked)
+        return Advice(family, replace(_OF_PLAY, batch=32, lr=3e-4), replace(asked, steps=500_000))
+    network = DNN(width=128, depth=2, norm="layer", dropout=0.0, embedding="none")
+    return Advice(DQN(network=network, ratio=0.25, follow=100), _OF_PLAY, asked)

@@ -34,7 +34,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from decet.contracts import Batch, Body, Clock, ImageSpec, LabelSpec, Learner, Loss, SeriesSpec, TableSpec
-from decet.errors import BadInput, check_choice, check_range
+from decet.errors import BadInput, check_choice, check_range, listed
 from decet.families.cnn import CNN
 from decet.families.dnn import DNN
 from decet.families.lstm import LSTM
@@ -68,7 +68,7 @@ class DQN:
     trace: without memory, how much of a target comes from further steps, 0 to 1 (lambda).
     warmup: steps at random before learning. ratio: steps of learning for each of the environment's, all copies
         together.
-    explore: share of random actions from `fade` (a share of the run) on; it falls there from 1.
+    explore, fade: share of random actions, which falls from 1 to `explore` over the share `fade` of the run.
     persist: how long a random action is held on to by each other copy: k steps with a chance as k^-persist
         (2006.01782), so that some explore far and some near; 0: one step.
     follow: how the copy follows the network: below 1 the share that it takes over each step, else all of it each so
@@ -98,8 +98,7 @@ class DQN:
     bodies: ClassVar[dict[str, tuple[type, ...]]] = {"network": (DNN, CNN, ResNet, LSTM)}
 
     def __post_init__(self) -> None:
-        if self.network is not None and (isinstance(self.network, type) or not hasattr(self.network, "encoder")):
-            raise BadInput(f"network must be settings of a body, as DNN(width=64). Received: {self.network!r}.")
+        self._check_network()
         check_choice("double", self.double, (True, False))
         check_choice("dueling", self.dueling, (True, False))
         check_whole(self, ("lookahead",), 1, 1_000)
@@ -117,12 +116,26 @@ class DQN:
             check_range("persist", self.persist, 1.01, 100.0)
         check_range("follow", self.follow, 1e-6, 1e9)
 
+    def _check_network(self) -> None:
+        network = self.network
+        if network is None:
+            return
+        if isinstance(network, type) or not hasattr(network, "encoder"):
+            what = network.__name__ if isinstance(network, type) else type(network).__name__
+            raise BadInput(f"network must be settings of a body, as DNN(width=64). Received: {what}.")
+        if not set(network.reads) & set(self.reads):
+            raise BadInput(
+                f"{type(network).__name__} reads neither vectors, series nor pictures. "
+                f"A network may be {listed(body.__name__ for body in self.bodies['network'])}."
+            )
+
     @classmethod
     def plain(cls) -> DQN:
         """As of 2015: no double, dueling or further steps; the copy replaced each so many steps."""
         return cls(
-            double=False, dueling=False, lookahead=1, priority=0.0, quantiles=0, noisy=0.0, munchausen=0.0, follow=500
-        )
+            double=False, dueling=False, lookahead=1, priority=0.0, quantiles=0, noisy=0.0, munchausen=0.0, persist=0.0,
+            follow=500,
+        )  # fmt: skip
 
     @classmethod
     def rainbow(cls) -> DQN:
@@ -132,7 +145,7 @@ class DQN:
     @classmethod
     def parallel(cls) -> DQN:
         """PQN (2407.04811): no memory, no copy; say many copies (inputs.copies) and a network with norms of layers."""
-        return cls(memory=0, lookahead=32, trace=0.65, warmup=0, ratio=1 / 32, double=False)
+        return cls(memory=0, lookahead=32, trace=0.65, warmup=0, ratio=1 / 32, double=False, persist=0.0)
 
     def settled(self) -> DQN:
         """These settings, and what is usual for what they leave open: a network without dropout, which would be noise in
@@ -170,7 +183,7 @@ FALLBACK = DQN(
     ratio=0.25,
     explore=0.05,
     fade=0.2,
-    persist=0.0,
+    persist=1.5,
     follow=200,
     cautious=1.0,
 )
