@@ -340,7 +340,7 @@ def gnn_on_groups(spec: GraphSpec, rows: int, budget: float | None) -> Advice:
 
 TINY = 16  # rows of a picture that needs no pooling
 _OF_PLAY = Recipe(  # the average of weights is tried, and the one that did best is kept
-    batch=128, lr=1e-3, weight_decay=0.0, clip=10.0, schedule="constant", warmup=0.0, average=0.995, patience=1_000_000,
+    batch=128, lr=1e-3, weight_decay=0.0, clip=10.0, schedule="flat-cosine", warmup=0.0, average=0.995, patience=1_000_000,
     precision="fp32",
 )  # fmt: skip
 
@@ -348,7 +348,7 @@ _OF_PLAY = Recipe(  # the average of weights is tried, and the one that did best
 def dqn_on_environments(spec: TableSpec | ImageSpec, rows: int, budget: float | None) -> Advice:
     """Vectors by two wide layers with norms, which keep values from running away (2407.04811); pictures by convolutions
     that keep where things are (small ones as 1903.03176 has it)."""
-    asked = Act(steps=50_000, discount=0.99, trials=20)
+    asked = Act(steps=50_000, discount=0.99, trials=50)
     if isinstance(spec, ImageSpec):
         small = spec.height <= TINY
         layers = (16, "flat", "dense128") if small else (32, "pool", 64, "pool", 64, "flat", "dense512")
@@ -356,4 +356,4 @@ def dqn_on_environments(spec: TableSpec | ImageSpec, rows: int, budget: float | 
         family = DQN(network=sees, ratio=0.25, warmup=5_000, follow=1_000)
         return Advice(family, replace(_OF_PLAY, batch=32, lr=3e-4), replace(asked, steps=500_000))
     network = DNN(width=128, depth=2, norm="layer", dropout=0.0, embedding="none")
-    return Advice(DQN(network=network, ratio=0.25, follow=100), _OF_PLAY, asked)
+    return Advice(DQN(network=network, ratio=0.5, follow=100), _OF_PLAY, asked)
