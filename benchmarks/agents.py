@@ -35,6 +35,7 @@ IMPORTS = {
 LOOK, JUDGED = 20, 100  # episodes
 LOOKS, CONFIRMING, JUDGING = 1_000_000, 2_000_000, 3_000_000  # seeds of the first episode
 OFTEN, COPIED = 0.5, 100  # over-estimation: steps of learning for each of the environment's, and until a copy is made
+OURS = {"Acrobot-v1": {"quantiles": 25}}  # DQN's settings where they are not all the default's
 WARM = 4_000  # steps of what is learned before the clock begins
 
 _ALIKE = {
@@ -137,13 +138,14 @@ def decet(meter: Meter, place: Place, game: str, steps: int, seed: int, threshol
     threshold is reached."""
     import torch
 
-    from decet import Agent
+    from decet import DQN, Agent
 
     torch.set_num_threads(1)
-    Agent(steps=WARM, seed=seed, trials=1).fit(game)
+    family = DQN(**OURS.get(game, {}))
+    Agent(family, steps=WARM, seed=seed, trials=1).fit(game)
     course = Course(Judge(game), threshold, every)
     with watched(course) as seen:
-        model = Agent(steps=steps, seed=seed).fit(game)
+        model = Agent(family, steps=steps, seed=seed).fit(game)
     whole = course.clocks()[1]
     meter.stop()
     training = seen["ended"] - course.trials
@@ -251,24 +253,13 @@ def stable_baselines3(
 
 def control(meter: Meter, place: Place, game: str, steps: int, seed: int) -> dict[str, Any]:
     """decet alone: figures of 100 episodes, and seconds of the whole fit."""
-    from decet import Agent
+    from decet import DQN, Agent
 
-    _known(game)
     started = time.perf_counter()
-    model = Agent(steps=steps, seed=seed).fit(game)
+    model = Agent(DQN(**OURS.get(game, {})), steps=steps, seed=seed).fit(game)
     seconds = time.perf_counter() - started
     meter.stop()
     return {"seed": seed, "seconds": seconds, **model.evaluate(episodes=JUDGED)}
-
-
-def _known(game: str) -> None:
-    """Have MinAtar's games registered, which does not do so by itself."""
-    import gymnasium
-
-    if game.startswith("MinAtar/") and game not in gymnasium.registry:
-        from minatar.gym import register_envs
-
-        register_envs()
 
 
 def overestimation(meter: Meter, place: Place, game: str, steps: int, seed: int, double: bool) -> dict[str, Any]:

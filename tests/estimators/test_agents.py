@@ -211,7 +211,8 @@ def test_what_cannot_be_is_told_before_anything_is_played(make, message: str) ->
 def test_a_memory_larger_than_the_machines_is_told_with_what_fits(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("decet.estimators.agents.free_memory", lambda: 1_000_000)
     with pytest.raises(
-        BadInput, match=r"replay memory of 100,000 steps needs 0.0 GB and 0.0 GB are free of memory .*: about 37,... steps"
+        BadInput,
+        match=r"replay memory of 100,000 steps needs 0.0 GB and 0.0 GB are free of memory .*: about 37,... steps",
     ):
         Agent(steps=200_000).fit("CartPole-v1")
 

@@ -20,6 +20,7 @@ from decet.data.replay import Replay, Transitions
 
 Array = NDArray[Any]
 LONGEST = 10_000  # steps of one random choice
+FAR = 4  # of so many copies one holds on to random choices
 TOO_LONG = 27_000  # steps of an episode that is judged: half an hour of a game at 15 a second
 LATEST = 100  # episodes whose mean return is told
 CORRECTION = 0.4  # of drawing by priority when training begins, 1 at its end (1511.05952)
@@ -35,7 +36,8 @@ class Pace:
 
     warmup: steps of the environment that are played at random first. ratio: steps of learning for each of the
     environment's. explore: the chance of a random action from `fade` of the run on, falling to it from 1;
-    persist: how long it is held on to by each other copy (2006.01782): k steps with a chance as k^-persist; 0: one step.
+    persist: how long it is held on to (2006.01782), by each fourth copy: k steps with a chance as k^-persist; 0: one
+    step.
     batch: transitions a step of learning. discount: of the next step's worth. trace: without memory, how much of a
     target comes from further steps.
     """
@@ -105,7 +107,7 @@ class Player(Source):
         drawn = np.stack([rng.integers(0, choices, count) for choices in self.codec.choices], 1)
         fresh = (self.left == 0) & (rng.random(count) < chance)
         lasting = np.minimum(rng.zipf(long, count), LONGEST) if long else np.ones(count, np.int64)
-        lasting[1::2] = 1  # each other copy explores step by step, as what is near wants
+        lasting[np.arange(count) % FAR != 0] = 1  # most copies explore step by step, which near things want
         self.held = np.where(fresh[:, None], drawn, self.held)
         self.left = np.where(fresh, lasting, self.left)
         return self.held

@@ -356,4 +356,4 @@ def dqn_on_environments(spec: TableSpec | ImageSpec, rows: int, budget: float | 
         family = DQN(network=sees, ratio=0.25, warmup=5_000, follow=1_000)
         return Advice(family, replace(_OF_PLAY, batch=32, lr=3e-4), replace(asked, steps=500_000))
     network = DNN(width=128, depth=2, norm="layer", dropout=0.0, embedding="none")
-    return Advice(DQN(network=network, ratio=0.5, follow=100), _OF_PLAY, asked)
+    return Advice(DQN(network=network, ratio=0.25, follow=100), _OF_PLAY, asked)

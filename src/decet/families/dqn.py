@@ -69,7 +69,7 @@ class DQN:
     warmup: steps at random before learning. ratio: steps of learning for each of the environment's, all copies
         together.
     explore, fade: share of random actions, which falls from 1 to `explore` over the share `fade` of the run.
-    persist: how long a random action is held on to by each other copy: k steps with a chance as k^-persist
+    persist: how long a random action is held on to by each fourth copy: k steps with a chance as k^-persist
         (2006.01782), so that some explore far and some near; 0: one step.
     follow: how the copy follows the network: below 1 the share that it takes over each step, else all of it each so
         many steps.
