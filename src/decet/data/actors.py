@@ -35,7 +35,7 @@ TASKS = {  # compiled: which, numbers of a state and of what is shown
     "MountainCarContinuous-v0": (CONTINUOUS_CAR, 2, 2),
     "Pendulum-v1": (PENDULUM, 2, 3),
 }
-COPIES, FEW = 8, 4  # that are played, of compiled and of other environments
+COPIES, FEW = 16, 4  # that are played, of compiled and of other environments
 ENDLESS = 1 << 40
 
 

@@ -28,7 +28,7 @@ REMEMBERING = (MINATAR, "BipedalWalker")  # what is left of one episode changes 
 class Environments:
     """How an environment is met. What is None is found from it.
 
-    copies: how many are played side by side; None: 8 where they are compiled, else 4.
+    copies: how many are played side by side; None: 16 where they are compiled, else 4.
     frames: the newest observations that the network sees at once; None: 4 pictures (1 of yes and no, as MinAtar's),
         8 vectors where it reads series, else 1.
     bins: values from which each joint chooses, both bounds among them (3).

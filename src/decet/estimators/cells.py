@@ -340,8 +340,8 @@ def gnn_on_groups(spec: GraphSpec, rows: int, budget: float | None) -> Advice:
 
 TINY = 16  # rows of a picture that needs no pooling
 _OF_PLAY = Recipe(  # the average of weights is tried, and the one that did best is kept
-    batch=128, lr=1e-3, weight_decay=0.0, clip=10.0, schedule="flat-cosine", warmup=0.0, average=0.995, patience=1_000_000,
-    precision="fp32",
+    batch=128, lr=1e-3, weight_decay=0.0, clip=10.0, schedule="flat-cosine", warmup=0.0, average=0.995,
+    patience=1_000_000, precision="fp32",
 )  # fmt: skip
 
 

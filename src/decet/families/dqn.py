@@ -148,8 +148,8 @@ class DQN:
         return cls(memory=0, lookahead=32, trace=0.65, warmup=0, ratio=1 / 32, double=False, persist=0.0)
 
     def settled(self) -> DQN:
-        """These settings, and what is usual for what they leave open: a network without dropout, which would be noise in
-        targets, and without norms of batches, which follow what is played."""
+        """These settings, and what is usual for what they leave open: a network without dropout, which would be noise
+        in targets, and without norms of batches, which follow what is played."""
         found, network = joined(self, FALLBACK), self.network
         quiet = QUIET.get(type(network))
         return found if quiet is None else replace(found, network=joined(network, quiet))
