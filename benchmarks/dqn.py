@@ -174,7 +174,8 @@ def _alone_report(work: str, found: Found, keep: Path) -> Report:
     header = ("environment", "steps", "seeds", "return", "of the worst seed", "middle half of episodes",
               "spread of episodes", "seconds")  # fmt: skip
     note = (
-        f"`Agent(steps=, seed=).fit(id)`, nothing else said but {agents.OURS}; {agents.JUDGED} episodes played greedily, mean ± standard "
+        f"`Agent(steps=, seed=).fit(id)`, nothing else said but {agents.OURS}; "
+        f"{agents.JUDGED} episodes played greedily, mean ± standard "
         "deviation over seeds. One thread beside another."
     )
     return Report([Table("decet alone", header, rows, note)], goals)

@@ -122,14 +122,6 @@ def test_control_is_judged_by_the_agents_own_figures(tmp_path: Path) -> None:
     assert found["length"] == 200
 
 
-def test_minatar_is_registered_where_it_is_asked_for() -> None:
-    pytest.importorskip("minatar")
-    import gymnasium
-
-    agents._known("MinAtar/Breakout-v1")
-    assert "MinAtar/Breakout-v1" in gymnasium.registry
-
-
 def test_over_estimation_is_told_by_steps(tmp_path: Path) -> None:
     found = agents.overestimation(*here(tmp_path), game="CartPole-v1", steps=TINY, seed=0, double=True)
     steps, expected, given, returned = np.array(found["curve"]).T

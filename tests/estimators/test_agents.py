@@ -247,7 +247,7 @@ def test_an_agent_is_asked_what_it_can_answer(solved: Agent) -> None:
         solved.records(np.zeros((1, 4)))
     with pytest.raises(BadInput, match=r"observations have shape \(N, 4\). Received: \(2, 3\)"):
         solved.values(np.zeros((2, 3)))
-    with pytest.raises(BadInput, match="a memory of 20 steps is too small: 48 are needed"):
+    with pytest.raises(BadInput, match="a memory of 20 steps is too small: 96 are needed"):
         Agent(DQN(memory=20), steps=3_000).fit("CartPole-v1")
     own = Agent(SMALL, steps=400).fit(Joints)
     with pytest.raises(BadInput, match="Joints was given as an object: give it again"):
