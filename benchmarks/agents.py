@@ -1,6 +1,6 @@
 """Contenders that learn to act, and what else of acting is measured, each in a process of its own, one thread.
 
-- decet: `Agent(steps=, seed=).fit(id)`, nothing else said.
+- decet: `Agent(steps=, seed=).fit(id)`, nothing else said but `OURS`.
 - Stable-Baselines3: its DQN with the tuned settings of the RL zoo (hyperparams/dqn.yml; LunarLander's are v2's).
 
 Both are watched alike. After each so many steps of the environment the network at hand plays 20 episodes greedily;

@@ -244,6 +244,6 @@ def test_classic_tasks_are_compiled_and_others_are_not() -> None:
 def test_what_is_met_at_random_is_of_many_episodes() -> None:
     environment = opened("CartPole-v1")
     codec = EnvironmentCodec.of(Environments(), environment)
-    seen = met(environment, codec, Environments(), seed=0, steps=2_000)
+    seen, _ = met(environment, codec, Environments(), seed=0, steps=2_000)
     assert seen.shape == (2_004, 4)
     assert 0.02 < float(seen[:, 0].std()) < 0.5

@@ -88,6 +88,9 @@ def test_torques_become_the_nearest_choice(tmp_path: Path) -> None:
         ({"actions": np.zeros((6, 2), int)}, "CartPole-v1 takes 1 choices a step"),
         ({"terminations": np.zeros(5, bool)}, "terminations has 5 rows and rewards 6"),
         ({"observations": np.full((6, 4), "a")}, "observations must be numbers"),
+        ({"rewards": np.full(6, "a")}, "rewards must be one number a step"),
+        ({"rewards": np.zeros((6, 2))}, "rewards must be one number a step"),
+        ({"truncations": np.ones(6, bool), "terminations": np.zeros(6, bool)}, "too few steps to learn from"),
     ],
 )
 def test_files_that_do_not_fit_are_told(change: dict, message: str, tmp_path: Path) -> None:
@@ -112,6 +115,9 @@ def test_files_that_are_none_are_told(tmp_path: Path) -> None:
         read(written(tmp_path, {"observations": np.zeros((2, 4)), "rewards": np.zeros(2)}), codec(), 1)
     with pytest.raises(BadInput, match="holds no steps"):
         read(written(tmp_path, steps(0)), codec(), 1)
+    (tmp_path / "empty.npz").write_bytes(b"")
+    with pytest.raises(BadInput, match=r"is no \.npz of recorded play"):
+        read(tmp_path / "empty.npz", codec(), 1)
     np.savez(tmp_path / "objects.npz", **steps(2, rewards=np.array([{}, {}], dtype=object)))
     with pytest.raises(BadInput, match=r"is no \.npz of recorded play"):
         read(tmp_path / "objects.npz", codec(), 1)

@@ -115,3 +115,20 @@ def test_priorities_go_on_from_a_state(tmp_path: Path) -> None:
     after = memory.draw(64, 0.9, rng(3))
     assert np.array_equal(before.rows, after.rows)
     assert np.array_equal(before.weight, after.weight)
+
+
+def test_what_was_dismissed_while_the_memory_began_is_never_admitted() -> None:
+    memory = filled([ON] * 6, frames=4, steps=100, lookahead=3, priority=1.0)
+    tree = memory.priorities.tree[memory.priorities.half :]
+    assert np.flatnonzero(tree).tolist() == list(range(memory.first, 3))
+    memory = filled([ON] * 103, frames=4, steps=100, lookahead=3, priority=1.0)
+    rows = np.flatnonzero(memory.priorities.tree[memory.priorities.half :])
+    assert rows.tolist() == list(range(memory.first, 100))
+
+
+def test_the_memory_of_another_run_is_left_as_it_is(tmp_path: Path) -> None:
+    filled([ON] * 30, folder=tmp_path).shown.flush()
+    before = (tmp_path / "shown.ring").read_bytes()
+    with pytest.raises(BadInput, match="belongs to another run"):
+        Replay(200, 1, (1,), np.float32, 1, folder=tmp_path, keep=True)
+    assert (tmp_path / "shown.ring").read_bytes() == before

@@ -249,6 +249,10 @@ def test_an_agent_is_asked_what_it_can_answer(solved: Agent) -> None:
         solved.values(np.zeros((2, 3)))
     with pytest.raises(BadInput, match="a memory of 20 steps is too small: 96 are needed"):
         Agent(DQN(memory=20), steps=3_000).fit("CartPole-v1")
+    solved.provenance_["data"] = "some_package:CartPole-v1"  # as a downloaded folder may say
+    with pytest.raises(BadInput, match="of a package of its own: give it again, if you trust it"):
+        solved.play()
+    solved.provenance_["data"] = "CartPole-v1"
     own = Agent(SMALL, steps=400).fit(Joints)
     with pytest.raises(BadInput, match="Joints was given as an object: give it again"):
         own.play()
@@ -291,6 +295,8 @@ def test_without_memory_many_copies_teach_the_cart_and_pole() -> None:
     agent.fit("CartPole-v1", steps=60_000)
     assert agent.metrics_["return"] > 250  # random play gives 22
     assert not agent.learner_.copies
+    with pytest.raises(BadInput, match=r"lookahead must be 2 or more"):
+        Agent(DQN(memory=0, lookahead=1)).fit("CartPole-v1", steps=5_000)
     with pytest.raises(BadInput, match="quantiles needs replay memory"):
         Agent(DQN(memory=0, quantiles=5)).fit("CartPole-v1", steps=5_000)
 

@@ -9,6 +9,7 @@ of one episode in the next, whatever the seed, each begins in an object of its o
 from __future__ import annotations
 
 import importlib.util
+import time
 import zlib
 from collections.abc import Mapping
 from dataclasses import replace
@@ -245,6 +246,9 @@ class Copies:
         kind = self.environment.actions.dtype
         for number in range(self.count):
             self.episodes[number] = int(state["episodes"][number]) - 1
+            if self.environment.renewed and self.episodes[number] < 0:  # an object that has played is not as new
+                self.played[number].close()
+                self.played[number] = self._made()
             self._begin(number)
             for said in state["since"][number]:
                 action = np.asarray(said, kind)
@@ -267,13 +271,18 @@ def _told(error: BaseException) -> str:
     return f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]}"
 
 
-def met(environment: Environment, codec: EnvironmentCodec, said: Environments, seed: int, steps: int) -> Array:
-    """Numbers that are met by acting at random (N, F), by which they are scaled."""
+def met(
+    environment: Environment, codec: EnvironmentCodec, said: Environments, seed: int, steps: int
+) -> tuple[Array, float]:
+    """Numbers that are met by acting at random (N, F), by which they are scaled; and the seconds of a step."""
     actors = actors_of(environment, said, seed, copies=FEW)
-    rng, seen = np.random.Generator(np.random.Philox(seed)), [codec.numbers(actors.shown).copy()]
-    for _ in range(max(1, steps // FEW)):
-        chosen = np.stack([rng.integers(0, choices, FEW) for choices in codec.choices], 1)
-        actors.step(codec.actions(chosen))
-        seen.append(codec.numbers(actors.shown).copy())
-    actors.close()
-    return np.concatenate(seen)
+    try:
+        rng, seen = np.random.Generator(np.random.Philox(seed)), [codec.numbers(actors.shown).copy()]
+        began = time.monotonic()
+        for _ in range(max(1, steps // FEW)):
+            chosen = np.stack([rng.integers(0, choices, FEW) for choices in codec.choices], 1)
+            actors.step(codec.actions(chosen))
+            seen.append(codec.numbers(actors.shown).copy())
+        return np.concatenate(seen), (time.monotonic() - began) / steps
+    finally:
+        actors.close()

@@ -1,4 +1,5 @@
-"""Games of the Atari 2600, shown as agents have seen them since 2015: 84 x 84 grey pixels, four frames a step.
+"""Games of the Atari 2600, shown as agents have seen them since 2015: 84 x 84 grey pixels, four frames a step;
+rewards are the game's own, not cut to their sign.
 
     game = Game(gymnasium.make("ALE/Pong-v5", frameskip=1, obs_type="grayscale"))
 

@@ -80,7 +80,9 @@ class EnvironmentCodec:
         half = spans(environment.observations, environment.name)
         mean, std = np.zeros(len(half), np.float32), np.ones(len(half), np.float32)
         if seen is not None and len(seen):
-            mean, std = seen.mean(0).astype(np.float32), np.maximum(seen.std(0), 1e-3).astype(np.float32)
+            spread = seen.std(0)
+            mean, std = seen.mean(0).astype(np.float32), np.maximum(spread, 1e-3).astype(np.float32)
+            std[(spread == 0) & ~(half < WIDE)] = 1.0  # never moved yet, and nobody says how far it can
         # what is never met at random may be met later, as far as bounds allow
         std = np.where(half < WIDE, np.maximum(std, half / SPREADS), std).astype(np.float32)
         mean[np.isnan(half)], std[np.isnan(half)] = 0.0, 1.0  # one-hot

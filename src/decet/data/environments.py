@@ -19,6 +19,7 @@ from gymnasium import spaces
 
 from decet.errors import BadInput, check_choice, check_range, suggest
 
+CLASSIC = "gymnasium.envs.classic_control"
 MADE = "Give an id, an environment, or a function that makes one."
 MINATAR, ATARI = "MinAtar/", "ALE/"
 REMEMBERING = (MINATAR, "BipedalWalker")  # what is left of one episode changes the next, whatever the seed
@@ -93,7 +94,10 @@ def opened(source: Any, limit: int | None = None) -> Environment:
             return _described(source, lambda mode: _with(gymnasium.make(spec, render_mode=mode), limit), limit)
         return _described(source, lambda mode: _with(_copied(source), limit), limit)
     if callable(source):
-        return _described(_made_by(source), lambda mode: _with(_made_by(source), limit), limit)
+        first = _made_by(source)
+        found = _described(first, lambda mode: _with(_made_by(source), limit), limit)
+        first.close()
+        return found
     raise BadInput(f"{type(source).__name__} is no environment. {MADE}")
 
 
@@ -115,8 +119,14 @@ def _registered(name: str, limit: int | None) -> Environment:
     return Environment(
         name, lambda mode: _made(name, mode, limit), *told, None if spec is None else spec.max_episode_steps,
         None if spec is None else spec.reward_threshold, registered=True,
-        plain=spec is not None and not spec.additional_wrappers, renewed=name.startswith(REMEMBERING),
+        plain=spec is not None and _is_classic(spec), renewed=name.startswith(REMEMBERING),
     )  # fmt: skip
+
+
+def _is_classic(spec: Any) -> bool:
+    """Whether this is a task of classic control just as Gymnasium has it."""
+    own = {name for name in spec.kwargs if name != "render_mode"}
+    return str(spec.entry_point).startswith(CLASSIC) and not spec.additional_wrappers and not own
 
 
 def _made(name: str, mode: str | None, limit: int | None) -> Any:

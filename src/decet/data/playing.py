@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 
 from decet.contracts import Batch, Clock, Source
-from decet.data.actors import BEGUN, ON, TERMINATED, Actors
+from decet.data.actors import BEGUN, ON, TERMINATED, TRUNCATED, Actors
 from decet.data.environment_codec import EnvironmentCodec
 from decet.data.replay import Replay, Transitions
 
@@ -311,7 +311,9 @@ def played(
         returns[where] += gained
         given[where] += discount ** lengths[where] * gained
         lengths[where] += on
-        over = on & ((actors.flags != ON) | (lengths[where] >= TOO_LONG))
+        left = on & (actors.flags == ON) & (lengths[where] >= TOO_LONG)
+        actors.flags[left] = TRUNCATED  # what is left begins anew
+        over = on & (actors.flags != ON)
         cut = over & (actors.flags != TERMINATED)
         done += over
     told = (part.flatten()[:episodes] for part in (returns, lengths, expected, given, rest))

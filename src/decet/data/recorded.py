@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import zipfile
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from numpy.typing import NDArray
 from decet.contracts import Batch, Clock, Source
 from decet.data.actors import BEGUN, ON, TERMINATED, TRUNCATED, Actors
 from decet.data.environment_codec import EnvironmentCodec
+from decet.data.observations import WHITE
 from decet.data.playing import TOO_LONG, Pace, Recent, batch_of, made_up
 from decet.data.replay import Replay
 from decet.errors import BadInput, listed
@@ -77,10 +79,14 @@ def _arrays(path: Path) -> dict[str, Array]:
             held = {NAMES.get(name, name): file[name] for name in file.files}
     except FileNotFoundError as error:
         raise BadInput(f"there is no file {path} of recorded play.") from error
-    except (OSError, ValueError, zipfile.BadZipFile) as error:
-        raise BadInput(f"{path} is no .npz of recorded play ({str(error).splitlines()[0]}).") from error
+    except (OSError, ValueError, EOFError, TypeError, zlib.error, zipfile.BadZipFile) as error:
+        line = (str(error).splitlines() or [type(error).__name__])[0]
+        raise BadInput(f"{path} is no .npz of recorded play ({line}).") from error
     if missing := [name for name in NEEDED if name not in held]:
         raise BadInput(f"{path} lacks {listed(missing)}; it holds {listed(sorted(held))}.")
+    for name in (name for name in ("rewards", "terminations", "truncations") if name in held):
+        if held[name].dtype.kind not in "biuf" or held[name].ndim == 0 or held[name].size != len(held[name]):
+            raise BadInput(f"{path}: {name} must be one number a step. Received: {held[name].dtype}{held[name].shape}.")
     if not len(held["rewards"]):
         raise BadInput(f"{path} holds no steps.")
     held.setdefault("truncations", np.zeros(len(held["rewards"]), bool))
@@ -92,10 +98,23 @@ def _seen(values: Array, name: str, path: Path, codec: EnvironmentCodec) -> Arra
         raise BadInput(f"{path}: {name} have shape {values.shape[1:]}; {codec.name} shows {codec.shape}.")
     if values.dtype.kind not in "biuf":
         raise BadInput(f"{path}: {name} must be numbers. Received: {values.dtype}.")
+    if codec.picture:
+        return _pictures(values, name, path, codec)
     if values.dtype.kind == "f" and not np.isfinite(values).all():
         row = int(np.argmin(np.isfinite(values).reshape(len(values), -1).all(1)))
         raise BadInput(f"{path}: row {row} of {name} is not finite.")
     return values.reshape(len(values), *codec.shape)
+
+
+def _pictures(values: Array, name: str, path: Path, codec: EnvironmentCodec) -> Array:
+    """Pictures as they are kept: no other shape, no other scale."""
+    if values.shape[1:] != codec.shape:
+        raise BadInput(f"{path}: {name} have shape {values.shape[1:]}; {codec.name} is kept as {codec.shape}.")
+    if codec.layout.flags and (values.dtype == bool or values.max() <= 1):
+        return np.where(values, WHITE, 0).astype(np.uint8)
+    if values.dtype != np.uint8:
+        raise BadInput(f"{path}: {name} must be whole numbers from 0 to {WHITE} (uint8). Received: {values.dtype}.")
+    return values
 
 
 def _chosen(actions: Array, path: Path, codec: EnvironmentCodec) -> Array:
@@ -138,6 +157,8 @@ def _memory(
         lookahead=lookahead,
     )  # fmt: skip
     memory.fill(*rows)
+    if not (memory.flags[max(0, memory.first) : max(0, memory.cursor - lookahead)] != BEGUN).any():
+        raise BadInput(f"recorded play has too few steps to learn from {lookahead} at a time (family.lookahead).")
     return memory
 
 
@@ -168,6 +189,7 @@ def record(
         for values, value in zip(steps.values(), told, strict=True):
             values.append(value)
         if flag != ON or age >= TOO_LONG:
+            actors.flags[0] = TERMINATED if flag == ON else flag  # what was left begins anew
             steps["truncations"][-1] = flag != TERMINATED
             returns.append(total)
             total, age = 0.0, 0

@@ -46,11 +46,12 @@ class Replay:
 
     shape, kind: of an observation; columns: choices an action has; frames: that a network sees at once.
     lookahead: steps of a transition. priority: exponent of errors, by which transitions are drawn; 0: all alike.
+    keep: files of another size in the folder are another run's. Raises BadInput then, and leaves them.
     """
 
     def __init__(
         self, steps: int, copies: int, shape: Sequence[int], kind: Any, columns: int, frames: int = 1, spare: int = 0,
-        folder: Path | None = None, lookahead: int = 1, priority: float = 0.0,
+        folder: Path | None = None, lookahead: int = 1, priority: float = 0.0, keep: bool = False,
     ) -> None:  # fmt: skip
         self.window, self.copies, self.frames, self.lookahead = max(2, steps // copies), copies, frames, lookahead
         self.length = self.window + max(spare, int(SPARE * self.window)) + frames
@@ -61,6 +62,8 @@ class Replay:
             "rewards": ((self.length, copies), np.dtype(np.float32)),
             "flags": ((self.length, copies), np.dtype(np.uint8)),
         }
+        if keep and folder is not None:
+            _check_same(sizes, folder)
         self.there = folder is None or all(_is_there(name, *size, folder) for name, size in sizes.items())
         held = {name: _room(name, shape, kind, folder) for name, (shape, kind) in sizes.items()}
         self.shown, self.chosen, self.rewards, self.flags = held.values()
@@ -78,7 +81,7 @@ class Replay:
         self.cursor += 1
         if self.priorities is None:
             return
-        if (row := self.cursor - self.lookahead - 1) >= 0:
+        if (row := self.cursor - self.lookahead - 1) >= self.first:
             places = self._places(row)
             self.priorities.admit(places[self.flags[row % self.length] != BEGUN])
         for row in range(oldest, self.first):
@@ -176,6 +179,15 @@ def _room(name: str, shape: tuple[int, ...], kind: np.dtype[Any], folder: Path |
     folder.mkdir(parents=True, exist_ok=True)
     mode: Any = "r+" if _is_there(name, shape, kind, folder) else "w+"
     return np.memmap(folder / f"{name}.ring", kind, mode, shape=shape)
+
+
+def _check_same(sizes: Mapping[str, tuple[tuple[int, ...], np.dtype[Any]]], folder: Path) -> None:
+    for name, (shape, kind) in sizes.items():
+        if (folder / f"{name}.ring").exists() and not _is_there(name, shape, kind, folder):
+            raise BadInput(
+                f"the replay memory in {folder} belongs to another run, of other settings. Repeat that run's settings, "
+                "choose another --out, or start anew with --overwrite."
+            )
 
 
 def _is_there(name: str, shape: tuple[int, ...], kind: np.dtype[Any], folder: Path) -> bool:

@@ -38,6 +38,11 @@ class Rollouts(Player):
     def passes(self) -> int:
         return max(1, round(self.pace.ratio * self.pace.batch))
 
+    def learned(self, steps: int) -> int:
+        """Steps of learning out of so many of the environment, in whole rollouts."""
+        rollouts = max(1, steps // (self.replay.lookahead * self.actors.count))
+        return rollouts * self.parts * self.passes
+
     def next(self, clock: Clock) -> Batch:
         place = clock.step % (self.parts * self.passes)
         if not place:

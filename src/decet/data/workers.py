@@ -6,7 +6,7 @@
 Each process holds a share of the copies, whose numbers, and so whose episodes, are those that they have without
 workers. What is shown comes back in memory that both sides see; the rest goes through a socket. A process is started
 anew, not forked, for torch has threads; it loads neither torch nor the program that started it, so that no program
-needs a guard. It ends when its socket is closed, or the process that started it is gone, whatever it does then.
+needs a guard. It ends when its socket is closed, or the process that started it is gone.
 """
 
 from __future__ import annotations

@@ -32,7 +32,7 @@ from decet.estimators.reading import DataWarning
 from decet.settings import joined
 from decet.tasks.act import Act
 from decet.training.checkpoint import check_writable
-from decet.training.loop import SAVE_STEPS, train
+from decet.training.loop import CHECKPOINT, SAVE_STEPS, train
 from decet.training.progress import Show
 from decet.training.recipe import FALLBACK
 
@@ -40,6 +40,7 @@ MET, GLANCES = 2_000, 200  # steps at random, by which vectors are scaled; of pi
 PARTS = 20  # of a run, after each of which the agent is tried
 PART = 15_000  # steps of a part, at most
 JUDGED = 100  # episodes
+PRIORITY = 32  # bytes of a step in the tree of priorities
 ENDLESS = 1_000_000_000  # steps, where a budget says how long
 WIDE = 4_096  # numbers, from which they are surely a picture
 AS_VECTOR = (
@@ -134,17 +135,17 @@ class Acts(Estimator):
             raise BadInput("explore is of play that is recorded. Say recorded='FILE.npz', or leave it out.")
         if recorded is not None and video is not None:
             raise BadInput("play is either filmed or recorded. Ask for one after the other.")
-        environment = self._entered(X)
+        environment, stream = self._entered(X), SHOWN + seed
         if recorded is not None:
-            return self._record(environment, Path(recorded), episodes, explore, SHOWN + seed)
+            return self._record(environment, Path(recorded), episodes, explore, stream)
         if video is None:
-            actors = self._actors(environment, 1, SHOWN + seed)
+            actors = self._actors(environment, 1, stream)
             try:
                 told: list[float] = played(actors, self._weigh, self.codec_, episodes).returns.tolist()
                 return told
             finally:
                 actors.close()
-        return filmed(environment, self.codec_, self._choose, Path(video), episodes, SHOWN + seed)
+        return filmed(environment, self.codec_, self._choose, Path(video), episodes, self._stream(stream))
 
     def _record(self, environment: Environment, path: Path, episodes: int, explore: float, seed: int) -> list[float]:
         if path.suffix != ".npz":
@@ -152,7 +153,7 @@ class Acts(Estimator):
         check_writable(path, "recorded play ")
         actors = self._actors(environment, 1, seed)
         try:
-            return record(actors, self._choose, self.codec_, episodes, explore, seed, path)
+            return record(actors, self._choose, self.codec_, episodes, explore, self._stream(seed), path)
         finally:
             actors.close()
 
@@ -178,12 +179,18 @@ class Acts(Estimator):
         told = self.provenance_["data"] if X is None else X
         if X is None and not self.provenance_["registered"]:
             raise BadInput(f"{told} was given as an object: give it again.")
+        if X is None and ":" in told:  # a model folder must not say which module is imported
+            raise BadInput(f"{told} is of a package of its own: give it again, if you trust it.")
         environment = opened(told, self._inputs().limit)
         self.codec_.check(environment)
         return environment
 
     def _actors(self, environment: Environment, copies: int, stream: int) -> Actors:
-        return actors_of(environment, self._inputs(), (int(self.seed) ^ stream) & 0x7FFFFFFF, copies)
+        return actors_of(environment, self._inputs(), self._stream(stream), copies)
+
+    def _stream(self, stream: int) -> int:
+        """The seed of what is played in a stream of its own."""
+        return (int(self.seed) ^ stream) & 0x7FFFFFFF
 
     def _choose(self, frames: Array) -> Array:
         """The best choices (B, J) where these frames (B, frames, ...) are shown."""
@@ -283,9 +290,9 @@ class _Learning:
         first = EnvironmentCodec.of(self.inputs, self.environment)
         self._settle(first)
         series = TableSpec not in self.family.network.reads
-        began, looks = time.monotonic(), MET if first.layout.numbers else GLANCES
-        seen = met(self.environment, first, self.inputs, self.seed, looks)
-        self._check_budget((time.monotonic() - began) / looks)
+        looks = MET if first.layout.numbers else GLANCES
+        seen, one = met(self.environment, first, self.inputs, self.seed, looks)
+        self._check_budget(one)
         self.codec = EnvironmentCodec.of(self.inputs, self.environment, seen, series)
         with torch.random.fork_rng(devices=[]):
             torch.default_generator.manual_seed(self.seed)
@@ -319,7 +326,8 @@ class _Learning:
         if recipe.steps is not None or recipe.epochs is not None:
             raise BadInput("recipe.steps and recipe.epochs are of learning; say --steps, of the environment.")
         if self.path is not None:
-            self.family = replace(self.family, warmup=0, fade=0.0)
+            unsaid = [name for name in ("warmup", "fade") if getattr(estimator.family, name, None) is None]
+            self.family = replace(self.family, **dict.fromkeys(unsaid, 0))  # it knows how to play
             if self.family.priority or not self.family.memory:
                 raise BadInput("what others played is learned from with a memory, and without family.priority.")
         elif steps <= self.family.warmup:
@@ -331,18 +339,26 @@ class _Learning:
         self.recipe = replace(joined(recipe, replace(FALLBACK, epochs=None)), steps=learned)
 
     def _source(self) -> Player:
-        family, recipe, codec = self.family, self.recipe, self.codec
         actors = actors_of(self.environment, self.inputs, self.seed)
-        batch, rollout = recipe.batch or 32, family.lookahead * actors.count
+        try:
+            return self._player(actors)
+        except BaseException:  # workers would go on waiting
+            actors.close()
+            raise
+
+    def _player(self, actors: Actors) -> Player:
+        family, codec = self.family, self.codec
+        batch, rollout = self.recipe.batch or 32, family.lookahead * actors.count
         kept = min(family.memory or rollout, max(self.steps, rollout, self._least(actors)))
         between = int(2 * max(SAVE_STEPS) / family.ratio / actors.count) + 2  # rows of two save points
         if not family.memory:
-            between += family.lookahead
+            between = 2 * between + family.lookahead  # passes and parts are whole
         self._check_room(kept, between, actors)
+        out = self.call.out
         replay = Replay(
             kept, actors.count, actors.shown.shape[1:], actors.shown.dtype, len(codec.choices), codec.frames, between,
-            None if self.call.out is None else self.call.out / "checkpoint" / "replay", family.lookahead,
-            family.priority,
+            None if out is None else self._rings(), family.lookahead, family.priority,
+            keep=out is not None and self.call.resume and (out / CHECKPOINT).exists(),
         )  # fmt: skip
         pace = Pace(
             family.warmup, family.ratio, family.explore, family.fade, family.persist, batch, self.asked.discount,
@@ -350,9 +366,15 @@ class _Learning:
         )  # fmt: skip
         part = max(1, int(min(self.steps / PARTS, PART) * family.ratio))
         told = actors, codec, replay, self.learner.values, pace, part, self.device
-        if not family.memory:
-            return Rollouts(*told)
-        return Playing(*told, self.learner.errors if family.priority else None, self.recorded)
+        if family.memory:
+            return Playing(*told, self.learner.errors if family.priority else None, self.recorded)
+        source = Rollouts(*told)
+        self.recipe = replace(self.recipe, steps=source.learned(self.steps))
+        return source
+
+    def _rings(self) -> Path:
+        """Where replay memory lies."""
+        return Path(self.call.out or "") / "checkpoint" / "replay"
 
     def _least(self, actors: Actors) -> int:
         """Steps of which a batch can be drawn."""
@@ -361,11 +383,13 @@ class _Learning:
     def _check_room(self, kept: int, between: int, actors: Actors) -> None:
         """Raise BadInput where the memory of replay is larger than this machine's."""
         one = actors.shown[0].nbytes + 2 * len(self.codec.choices) + 5
+        one += PRIORITY if self.family.priority and self.call.out is None else 0
         need = one * (kept * (1 + SPARE) + between * actors.count)
         if self.family.memory and kept < (least := self._least(actors)):
             raise BadInput(f"a memory of {kept:,} steps is too small: {least:,} are needed at least (family.memory).")
         if self.call.out is not None:
             free, more = shutil.disk_usage(self.call.out).free, f"on the disk of {self.call.out}"
+            free += sum(path.stat().st_blocks * 512 for path in self._rings().glob("*.ring"))  # of this run, before
         else:
             free, more = free_memory(), "of memory (with out they lie in files)"
         if need > free:

@@ -161,6 +161,8 @@ class DQN:
             raise BadInput("a DQN needs a network: settings of a body, as DNN(width=64).")
         if settings.munchausen and len(answer.classes) > 1:
             raise BadInput("munchausen is of one choice, and this environment takes several at once. Leave it out.")
+        if not settings.memory and (settings.lookahead or 0) < 2:
+            raise BadInput("without memory (memory=0) lookahead must be 2 or more: the steps that are learned from.")
         if not settings.memory and (known := [name for name in OF_MEMORY if getattr(settings, name)]):
             raise BadInput(f"{known[0]} needs replay memory, and memory=0 keeps none. Leave it out.")
         body = settings.network.encoder(spec)
