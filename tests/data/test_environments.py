@@ -88,6 +88,8 @@ def test_an_environment_without_spaces_breaks_a_rule() -> None:
 
 
 def test_what_is_missing_is_named_with_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in sys.modules if name.startswith("gymnasium.envs.box2d")]:
+        monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "Box2D", None)  # as where it is not installed
     with pytest.raises(BadInput, match=r"LunarLander-v3 needs what is not installed .*decet\[games\]"):
         opened("LunarLander-v3")
