@@ -32,7 +32,7 @@ def test_returns_are_told_an_episode_a_line(agent: str, capsys: pytest.CaptureFi
 def test_an_agent_is_shown_with_its_network(agent: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["show", agent]) == 0
     told = capsys.readouterr().out
-    network = "network DNN (width 32, depth 1, embedding none, norm none, dropout 0.0), double True"
+    network = "network DNN (width 32, depth 1, embedding none, norm layer, dropout 0.0), double True"
     assert told.startswith("Agent of CartPole-v1\n")
     assert f"\nfamily DQN: {network}" in told
     assert "\nfigures (episodes played greedily, from begins that training never saw):\n" in told
