@@ -30,7 +30,7 @@ def test_the_interval_of_the_middle_holds_it_as_often_as_said() -> None:
     assert 0.88 <= held / 200 <= 0.99
 
 
-@pytest.mark.parametrize("said", [{"steps": 0}, {"discount": 1.5}, {"trials": 0}])
+@pytest.mark.parametrize("said", [{"steps": -1}, {"discount": 1.5}, {"trials": 0}])
 def test_settings_that_cannot_be_are_refused(said: dict) -> None:
     with pytest.raises(BadInput, match=next(iter(said))):
         Act(**said)
