@@ -8,26 +8,10 @@ import gymnasium
 import numpy as np
 import pytest
 from gymnasium import spaces
+from tests.data.test_environment_codec import VECTOR, Made
 
 from decet.data.environments import Environments, opened
 from decet.errors import BadInput
-
-
-class Made(gymnasium.Env):
-    """An environment of any spaces, which shows nothing but samples."""
-
-    def __init__(self, observations: spaces.Space, actions: spaces.Space):
-        self.observation_space, self.action_space = observations, actions
-
-    def reset(self, *, seed=None, options=None):
-        super().reset(seed=seed)
-        return self.observation_space.sample(), {}
-
-    def step(self, action):
-        return self.observation_space.sample(), 0.0, False, False, {}
-
-
-VECTOR = spaces.Box(-1.0, 1.0, (3,), np.float32)
 
 
 def test_an_id_an_object_and_a_function_are_environments() -> None:

@@ -16,6 +16,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
+from gymnasium.error import DependencyNotInstalled
 from numpy.typing import NDArray
 
 from decet.data.environments import Environment, Environments
@@ -60,6 +61,8 @@ class Actors(Protocol):
 
     def step(self, actions: Array) -> Array:
         """`start` and `finish`."""
+        self.start(actions)
+        return self.finish()
 
     def state(self) -> dict[str, Any]:
         """What `restore` needs to go on from here; not between `start` and `finish`."""
@@ -92,7 +95,7 @@ def is_compiled(environment: Environment) -> bool:
     return environment.plain and environment.name in TASKS and importlib.util.find_spec("numba") is not None
 
 
-class Compiled:
+class Compiled(Actors):
     """Copies of a classic task, each step of all one call."""
 
     overlaps = False
@@ -110,10 +113,6 @@ class Compiled:
 
     def start(self, actions: Array) -> None:
         self.begun = np.ascontiguousarray(actions, np.float64).reshape(-1)
-
-    def step(self, actions: Array) -> Array:
-        self.start(actions)
-        return self.finish()
 
     def finish(self) -> Array:
         self.kernels.advance(
@@ -135,7 +134,7 @@ class Compiled:
         """There is nothing to let go of."""
 
 
-class Copies:
+class Copies(Actors):
     """Copies of any environment, one after the other. first: the number of the first, where they are some of many."""
 
     overlaps = False
@@ -154,10 +153,6 @@ class Copies:
 
     def start(self, actions: Array) -> None:
         self.begun = actions
-
-    def step(self, actions: Array) -> Array:
-        self.start(actions)
-        return self.finish()
 
     def finish(self) -> Array:
         rewards = np.zeros(self.count)
@@ -267,8 +262,9 @@ class Copies:
 
 
 def _told(error: BaseException) -> str:
-    """An error's kind and first line."""
-    return f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]}"
+    """An error's kind and first line, and what may be missing."""
+    more = ": pip install 'decet[games]'" if isinstance(error, DependencyNotInstalled) else ""
+    return f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]}{more}"
 
 
 def met(

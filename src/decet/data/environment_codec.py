@@ -153,7 +153,7 @@ class EnvironmentCodec:
 
     def description(self) -> list[dict[str, str]]:
         """What `decet show` tells of the inputs."""
-        kind = "picture" if self.picture else "series" if self.series else "numbers"
+        kind = "picture" if self.picture else "series" if self.series else "vector"
         size = " x ".join(map(str, self.layout.picture)) if self.picture else f"{self.shape[0]:,} numbers"
         beside = f", {self.beside} numbers beside" if self.beside else ""
         frames = f", {self.frames} frames" if self.frames > 1 else ""

@@ -29,7 +29,7 @@ import numpy as np
 from gymnasium.vector.utils import CloudpickleWrapper
 from numpy.typing import NDArray
 
-from decet.data.actors import BEGUN, Copies
+from decet.data.actors import BEGUN, Actors, Copies
 from decet.data.environments import Environment
 from decet.data.observations import layout_of
 from decet.errors import BadInput, DecetError
@@ -44,7 +44,7 @@ PROGRAM = (  # interrupts are the parent's, also while modules are loaded
 )
 
 
-class Workers:
+class Workers(Actors):
     """Copies in processes. timeout: seconds that those of one process may take for a step, an episode's begin included.
 
     Raises BadInput where a process does not answer in time or ends by itself: then all are ended. What a copy raises
@@ -77,10 +77,6 @@ class Workers:
 
     def start(self, actions: Array) -> None:
         self._ask([("step", actions[share]) for share in self.shares])
-
-    def step(self, actions: Array) -> Array:
-        self.start(actions)
-        return self.finish()
 
     def finish(self) -> Array:
         self._answers(self.timeout)

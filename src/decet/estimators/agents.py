@@ -7,6 +7,7 @@ import shutil
 import time
 import warnings
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
@@ -218,7 +219,11 @@ class Acts(Estimator):
         return figures
 
     def _network(self) -> Any:
-        return self.family_.learner(self.codec_.spec, self.codec_.answer, self.codec_.beside * self.codec_.frames)
+        return _built(self.family_, self.codec_)
+
+
+def _built(family: Any, codec: EnvironmentCodec) -> Any:
+    return family.learner(codec.spec, codec.answer, codec.beside * codec.frames)
 
 
 class _Learning:
@@ -238,11 +243,32 @@ class _Learning:
         estimator, call = self.estimator, self.call
         self._read()
         self.recorded = None if self.path is None else read(self.path, self.codec, self.family.lookahead)
-        source = self._source()
-        trials = self._trials()
+        judges = self.estimator._actors(self.environment, self._tried(), TRIED)
+        with closing(judges):
+            source = self._source()
+            with closing(source.actors):
+                outcome = train(
+                    self._stages(source, self._trials(source, judges)),
+                    seed=self.seed,
+                    device=self.device,
+                    budget=call.left,
+                    folder=call.out,
+                    resume=call.resume,
+                    identity=self._identity(source),
+                    on_epoch=call.on_epoch,
+                    show=call.show,
+                )
+        self._keep(source, outcome)
+        call.keep(estimator, outcome.interrupted)
+
+    def _trials(self, source: Player, judges: Actors) -> Callable[[Any], dict[str, float]]:
+        """Episodes played greedily, the same each time but for the network."""
+        begin = judges.state()
 
         def validate(learner: Any) -> dict[str, float]:
-            tried = trials(learner)
+            judges.restore(begin)
+            weigh = partial(weighed, learner.values, self.codec, device=self.device)
+            tried = played(judges, weigh, self.codec, self._tried(), self.asked.discount)
             found = float(tried.returns.mean())
             return {
                 "return": found,
@@ -256,22 +282,7 @@ class _Learning:
                 "score": found,
             }
 
-        try:
-            outcome = train(
-                self._stages(source, validate),
-                seed=self.seed,
-                device=self.device,
-                budget=call.left,
-                folder=call.out,
-                resume=call.resume,
-                identity=self._identity(source),
-                on_epoch=call.on_epoch,
-                show=call.show,
-            )
-        finally:
-            source.actors.close()
-        self._keep(source, outcome)
-        call.keep(estimator, outcome.interrupted)
+        return validate
 
     def _stages(self, source: Player, validate: Callable[[Any], dict[str, float]]) -> list[Stage]:
         """Learning from what others played, then playing."""
@@ -296,9 +307,7 @@ class _Learning:
         self.codec = EnvironmentCodec.of(self.inputs, self.environment, seen, series)
         with torch.random.fork_rng(devices=[]):
             torch.default_generator.manual_seed(self.seed)
-            self.learner = self.family.learner(
-                self.codec.spec, self.codec.answer, self.codec.beside * self.codec.frames
-            )
+            self.learner = _built(self.family, self.codec)
         self.notes = [] if first.picture or first.shape[0] < WIDE else [f"{first.shape[0]:,} {AS_VECTOR}"]
         for note in self.notes:
             warnings.warn(note, DataWarning, stacklevel=4)
@@ -399,19 +408,9 @@ class _Learning:
                 f"about {fit:,} steps fit (family.memory)."
             )
 
-    def _trials(self) -> Callable[[Any], Episodes]:
-        """Episodes played greedily, the same each time but for the network."""
-        count = self.asked.trials if is_compiled(self.environment) else min(self.asked.trials, FEW)
-
-        def tried(learner: Any) -> Episodes:
-            weigh = partial(weighed, learner.values, self.codec, device=self.device)
-            actors = self.estimator._actors(self.environment, count, TRIED)
-            try:
-                return played(actors, weigh, self.codec, count, self.asked.discount)
-            finally:
-                actors.close()
-
-        return tried
+    def _tried(self) -> int:
+        """Episodes of a trial."""
+        return int(self.asked.trials if is_compiled(self.environment) else min(self.asked.trials, FEW))
 
     def _identity(self, source: Player) -> dict[str, str]:
         """What must be equal for a checkpoint to belong to this run."""

@@ -80,16 +80,7 @@ def spaced(count: int) -> list[int]:
 
 def _drawn(environment: Environment, seed: int) -> Copies:
     """One copy that can be drawn."""
-    drawn = replace(environment, make=lambda _: environment.make("rgb_array"))
-    try:
-        return Copies(drawn, 1, seed)
-    except errors.DependencyNotInstalled as error:
-        raise BadInput(_lacking(environment.name, error)) from error
-
-
-def _lacking(name: str, error: Exception) -> str:
-    line = (str(error).splitlines() or [""])[0]
-    return f"to draw {name} more must be installed ({line}): pip install 'decet[games]'."
+    return Copies(replace(environment, make=lambda _: environment.make("rgb_array")), 1, seed)
 
 
 class _Reel:
@@ -137,7 +128,8 @@ def _picture(actors: Copies) -> Image.Image:
     try:
         seen = actors.played[0].render()
     except errors.DependencyNotInstalled as error:
-        raise BadInput(_lacking(name, error)) from error
+        line = (str(error).splitlines() or [""])[0]
+        raise BadInput(f"to draw {name} more must be installed ({line}): pip install 'decet[games]'.") from error
     except NotImplementedError:
         seen = None
     except Exception as error:  # whatever a user's environment raises
