@@ -314,12 +314,14 @@ class _Learning:
         self.taken = 0 if self.before is None else self.before._lend(self.learner, self.codec, same_answer=True)
 
     def _check_budget(self, one: float) -> None:
-        """Raise BadInput where the time that is left ends before learning begins; one: seconds of a step."""
-        need, left = one * self.family.warmup, self.call.left
-        if left is not None and need > left:
+        """Raise BadInput where the budget ends before learning begins; one: seconds of a step."""
+        if self.call.budget is None:
+            return
+        need, spent = one * self.family.warmup, time.monotonic() - self.call.started
+        if spent + need > self.call.budget:
             raise BadInput(
-                f"a budget of {self.call.budget:g} s is shorter than the warm-up: {self.family.warmup:,} steps at "
-                f"random take about {need:.2g} s, and {max(0.0, left):.2g} s are left (family.warmup)."
+                f"a budget of {self.call.budget:g} s ends before learning begins: making ready took {spent:.2g} s, and "
+                f"the warm-up of {self.family.warmup:,} steps at random takes about {need:.2g} s (family.warmup)."
             )
 
     def _settle(self, codec: EnvironmentCodec) -> None:
