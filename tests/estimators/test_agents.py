@@ -193,8 +193,8 @@ def test_a_budget_ends_a_run_in_time() -> None:
 
 
 def test_a_budget_shorter_than_the_warm_up_is_told() -> None:
-    with pytest.raises(BadInput, match=r"a budget of 1e-06 s ends before learning begins: making ready took"):
-        Agent(SMALL).fit("CartPole-v1", budget=1e-6)
+    with pytest.raises(BadInput, match=r"a budget of 0.001 s ends before learning begins: making ready took"):
+        Agent(SMALL).fit("CartPole-v1", budget=0.001)
     with pytest.raises(BadInput, match=r"the warm-up of 900,000,000 steps at random takes about"):
         Agent(replace(SMALL, warmup=900_000_000)).fit("CartPole-v1", budget=5.0)
 
