@@ -76,6 +76,11 @@ def test_the_cart_and_pole_is_solved(solved: Agent) -> None:
     assert solved.provenance_["rows"] == 20_000
 
 
+def test_of_networks_that_did_equally_well_the_one_that_learned_longer_is_kept(solved: Agent) -> None:
+    returns = [record["return"] for record in solved.history_]
+    assert solved.provenance_["best_epoch"] == len(returns) - returns[::-1].index(max(returns))
+
+
 def test_an_agent_acts_plays_and_is_judged(solved: Agent) -> None:
     assert solved.act(np.array([0.0, 0.0, 0.15, 1.0], np.float32)) == 1  # a pole that falls to the right
     assert solved.act([0.0, 0.0, -0.15, -1.0]) == 0

@@ -48,6 +48,7 @@ AS_VECTOR = (
     "numbers are read as a vector: a picture has rows, columns and channels, in this order, as whole numbers (uint8)."
 )
 FEW = 10  # trials of what is not compiled, side by side
+LATER = 1e-9  # of a step in the score: of agents that did equally well, the one that learned longer is kept
 PASSES, MOST_STUDIED = 20, 200_000  # over what others played, and steps of learning from it, at most
 TRIED, ASKED, SHOWN = 0x51ED, 0x2545F, 0x68BC1  # streams of seeds, apart from those that train
 
@@ -279,7 +280,7 @@ class _Learning:
                 "expected": float(tried.expected.mean()),
                 "given": float(tried.given.mean()),
                 "rest": float(tried.rest.mean()),
-                "score": found,
+                "score": found + source.met * LATER,
             }
 
         return validate
