@@ -11,7 +11,7 @@ from sklearn.base import clone
 from sklearn.datasets import load_digits
 
 from decet import baselines
-from decet.baselines import hog, node_baselines, picture_baselines, pixel_columns
+from decet.baselines import PixelGaussian, hog, node_baselines, picture_baselines, pixel_columns
 from decet.data.graphs import Graph
 from decet.errors import BadInput
 
@@ -300,3 +300,103 @@ def test_a_linear_model_reads_the_features_of_the_nodes_asked() -> None:
     model = node_baselines(features=True)["logistic regression"].fit(two_paths([0, 1]), np.array([0, 1]))
     assert model.predict(two_paths([0, 1])).tolist() == [0, 1]
     assert "logistic regression" not in node_baselines(features=False)
+
+
+# ------------------------------------------------------------------------------------------------ a Gaussian of pixels
+
+
+def patterned(count: int = 3_000, spreads: tuple[float, ...] = (20.0, 10.0, 5.0)) -> np.ndarray:
+    """Pictures (count, 3, 4, 5) about 128, that vary along a few directions by so much."""
+    directions = np.linalg.qr(np.random.default_rng(1).normal(size=(60, len(spreads))))[0]
+    places = np.random.default_rng(2).normal(size=(count, len(spreads))) * spreads
+    return (128 + places @ directions.T * np.sqrt(10)).round().clip(0, 255).astype(np.uint8).reshape(count, 3, 4, 5)
+
+
+def test_drawn_pictures_have_the_mean_and_the_covariance_of_training_pixels() -> None:
+    pixels = patterned()
+    drawn = PixelGaussian().fit(pixels).sample(4_000, seed=1)
+    assert drawn.shape == (4_000, 3, 4, 5)
+    assert drawn.dtype == np.uint8
+    one, other = (rows.reshape(len(rows), -1).astype(float) for rows in (pixels, drawn))
+    np.testing.assert_allclose(one.mean(0), other.mean(0), atol=2.5)
+    apart = np.cov(one.T) - np.cov(other.T)
+    assert np.linalg.norm(apart) < 0.1 * np.linalg.norm(np.cov(one.T))
+
+
+def test_as_many_directions_are_kept_as_hold_the_variance() -> None:
+    """Of variances 400, 100 and 25 the first two hold 95 %; rounding adds a twelfth of a grey level a pixel."""
+    pixels = patterned()
+    assert [len(PixelGaussian(kept).fit(pixels).directions_) for kept in (0.5, 0.9, 0.99)] == [1, 2, 3]
+    assert len(PixelGaussian(1.0).fit(pixels).directions_) == 60
+    assert len(PixelGaussian(1.0, most=7).fit(pixels).directions_) == 7
+    found = PixelGaussian().fit(pixels).directions_
+    np.testing.assert_allclose(found @ found.T, np.eye(3), atol=1e-9)
+
+
+def test_of_fewer_pictures_than_pixels_the_same_comes_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    pixels = patterned(50)
+    few = PixelGaussian().fit(pixels)
+    many = PixelGaussian().fit(np.concatenate([pixels, pixels]))  # 100 pictures of 60 pixels
+    np.testing.assert_allclose(np.abs(few.directions_ @ many.directions_.T), np.eye(3), atol=1e-6)
+    monkeypatch.setattr(baselines, "WIDEST", 40)
+    thinned = PixelGaussian().fit(patterned(2_000))
+    main = PixelGaussian().fit(patterned(2_000)[::50]).directions_
+    assert np.linalg.svd(main @ thinned.directions_.T)[1].min() > 0.9
+
+
+def test_each_label_has_a_gaussian_of_its_own() -> None:
+    pixels, y = patterned(600), np.repeat(["dark", "light", "rare"], [300, 299, 1])
+    pixels[:300] //= 2
+    model = PixelGaussian().fit(pixels, y)
+    dark, light = (model.sample(500, labels=label).astype(float) for label in ("dark", "light"))
+    assert dark.mean() == pytest.approx(pixels[:300].mean(), abs=1)
+    assert light.mean() == pytest.approx(pixels[300:599].mean(), abs=1)
+    assert dark.std(0).mean() == pytest.approx(pixels[:300].std(0).mean(), rel=0.15)
+    assert light.std(0).mean() == pytest.approx(pixels[300:599].std(0).mean(), rel=0.15)
+    assert model.sample(200, labels="rare").std(0).mean() > 2  # one picture has no spread: it gets that of all
+    mixed = model.sample(4, labels=["dark", "light", "dark", "light"]).reshape(4, -1).mean(1)
+    assert mixed.argsort()[:2].tolist() in ([0, 2], [2, 0])
+    anyhow = model.sample(1_000).reshape(1_000, -1).mean(1)
+    assert np.mean(anyhow < 96) == pytest.approx(0.5, abs=0.06)  # as often as in training
+
+
+def test_the_same_seed_draws_the_same_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = PixelGaussian().fit(patterned(100), np.arange(100) % 3)
+    drawn = model.sample(20, seed=5)
+    assert np.array_equal(drawn, model.sample(20, seed=5))
+    assert not np.array_equal(drawn, model.sample(20, seed=6))
+    monkeypatch.setattr(baselines, "CHUNK_PIXELS", 130)
+    assert np.abs(drawn.astype(int) - model.sample(20, seed=5)).max() <= 1  # how many at once is nothing but round-off
+    assert np.abs(drawn.astype(int) - PixelGaussian().fit(patterned(100)).sample(20)).max() > 1
+
+
+def test_pictures_that_are_all_alike_are_drawn_as_they_are() -> None:
+    pixels = np.full((5, 2, 2), 77, np.uint8)
+    assert np.array_equal(PixelGaussian().fit(pixels).sample(3), pixels[:3])
+    assert np.array_equal(PixelGaussian().fit(pixels, [0, 0, 1, 1, 2]).sample(3, labels=2), pixels[:3])
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: PixelGaussian(kept=2), "kept must be a number between 0.0 and 1.0. Received: 2."),
+        (lambda: PixelGaussian(most=0), "most must be a whole number of at least 1. Received: 0."),
+        (lambda: PixelGaussian().fit(patterned(1)), r"two pictures or more, .* Received: shape \(1, 3, 4, 5\), uint8."),
+        (lambda: PixelGaussian().fit(patterned(9) / 255), r"uint8 of shape \(N, ...\). Received: .* float64."),
+        (lambda: PixelGaussian().fit(patterned(9), [1, 2]), r"a label for each of 9 pictures. Received: shape \(2,\)."),
+        (
+            lambda: PixelGaussian().fit(patterned(9)).sample(0),
+            "count must be a whole number of at least 1. Received: 0.",
+        ),
+        (lambda: PixelGaussian().fit(patterned(9)).sample(2, labels=1), "only where fit was given labels. Fit with y"),
+        (
+            lambda: PixelGaussian().fit(patterned(4), list("abab")).sample(2, labels="c"),
+            "label 'c' was not in training.",
+        ),
+        (lambda: PixelGaussian().fit(patterned(4), [0, 1, 2, 3]).sample(2, labels=7), "training. Choose from: 0, 1, 2"),
+        (lambda: PixelGaussian().fit(patterned(2), [0, 1]).sample(2, labels=[1]), r"each of 2 pictures. .* \(1,\)."),
+    ],
+)
+def test_what_no_gaussian_is_of_is_told(call, message: str) -> None:
+    with pytest.raises(BadInput, match=message):
+        call()

@@ -107,8 +107,8 @@ def test_no_times(text: str) -> None:
 # -------------------------------------------------------------------------------------------------- what is refused
 
 THERE = (
-    "table-classifier, table-regressor, image-classifier, text-classifier, text-generator, word-embedder, "
-    "node-classifier, link-predictor and 3 more"
+    "table-classifier, table-regressor, image-classifier, image-generator, text-classifier, text-generator, "
+    "word-embedder, node-classifier and 4 more"
 )
 START = "table-classifier iris"
 

@@ -95,7 +95,7 @@ def test_a_model_that_does_not_write_is_refused(
 ) -> None:
     decet.TextClassifier(recipe=Recipe(epochs=1)).fit(["a b", "c d"] * 20, ["x", "y"] * 20).save(tmp_path / "c")
     assert main(["generate", str(tmp_path / "c")]) == 2
-    assert "a text-classifier, which does not write" in capsys.readouterr().err
+    assert "a text-classifier, which neither writes nor draws" in capsys.readouterr().err
     assert main(["generate", str(tmp_path / "none")]) == 2
 
 

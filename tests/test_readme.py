@@ -23,7 +23,7 @@ def blocks(language: str) -> list[str]:
 def test_the_python_of_the_readme_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     names: dict[str, object] = {}
-    assert len(blocks("python")) == 9
+    assert len(blocks("python")) == 10
     for block in blocks("python"):
         exec(block, names)
     assert (tmp_path / "model" / "model.json").exists()

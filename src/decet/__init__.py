@@ -19,6 +19,7 @@ os.environ.setdefault("GOMP_SPINCOUNT", "10000")
 
 _HOMES = {
     "CNN": "decet.families.cnn",
+    "Diffusion": "decet.families.diffusion",
     "DNN": "decet.families.dnn",
     "DQN": "decet.families.dqn",
     "Environments": "decet.data.environments",
@@ -34,6 +35,7 @@ _HOMES = {
     "TableClassifier": "decet.estimators.catalog",
     "TableRegressor": "decet.estimators.catalog",
     "ImageClassifier": "decet.estimators.catalog",
+    "ImageGenerator": "decet.estimators.catalog",
     "TextClassifier": "decet.estimators.catalog",
     "TextGenerator": "decet.estimators.catalog",
     "Transformer": "decet.families.transformer",
@@ -75,6 +77,7 @@ if TYPE_CHECKING:
         Agent,
         CommunityDetector,
         ImageClassifier,
+        ImageGenerator,
         LinkPredictor,
         NodeClassifier,
         NodeEmbedder,
@@ -87,6 +90,7 @@ if TYPE_CHECKING:
     from decet.estimators.reading import DataWarning
     from decet.estimators.saved import load, verify
     from decet.families.cnn import CNN
+    from decet.families.diffusion import Diffusion
     from decet.families.dnn import DNN
     from decet.families.dqn import DQN
     from decet.families.gnn import GNN
@@ -114,10 +118,12 @@ __all__ = [
     "BadInput",
     "CommunityDetector",
     "DataWarning",
+    "Diffusion",
     "Environments",
     "Graph",
     "Graphs",
     "ImageClassifier",
+    "ImageGenerator",
     "Images",
     "LinkPredictor",
     "MessagePassing",

@@ -15,6 +15,11 @@ Nodes of a graph are answered by a linear model of their features, and by the la
 
     F = a D^-1/2 A D^-1/2 F + (1 - a) Y
 
+Pictures are drawn by a Gaussian of their pixels, cut off at 0 and 255; V holds their main directions, m and S are the
+mean and the covariance of all training pictures there, or of those with one label:
+
+    x = mean + V z,   z ~ N(m, S)
+
 References: HOG: Dalal & Triggs, CVPR 2005; boosting on histograms: Ke et al., LightGBM, NeurIPS 2017; spreading of
 labels: Zhou et al., NIPS 2003.
 
@@ -32,9 +37,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
+from scipy.linalg import eigh
 from sklearn.base import BaseEstimator, ClassifierMixin
 
-from decet.errors import BadInput
+from decet.errors import BadInput, check_range, suggest
 
 Array = NDArray[Any]
 ORIENTATIONS = 9  # of half a turn: an edge from dark to light is one from light to dark
@@ -48,6 +54,8 @@ DENSE = 50_000_000  # cells of a sparse table that boosting reads as they are; l
 DIRECTIONS = 100  # and how many of these
 SPREADING, ROUNDS = 0.9, 50  # of labels along edges
 TERMS = 200_000  # words and pairs of words that tf-idf knows, the most frequent
+WIDEST = 4_096  # pixels of all channels up to which all pictures are learned from by a Gaussian, then so many of them
+ROUND_OFF = 1e-12  # share of the variance below which a direction is none
 
 
 def floor(*, numbers: bool) -> dict[str, Any]:
@@ -220,6 +228,113 @@ def picture_baselines(seed: int = 0) -> dict[str, Any]:
             HistGradientBoostingClassifier(**trees, early_stopping=True, validation_fraction=0.1, random_state=seed),
         )
     return found
+
+
+class PixelGaussian:
+    """Pictures drawn from a Gaussian: what anything that paints should do better than.
+
+    kept: share of the pixels' variance that the main directions hold, 0 to 1. most: of these directions.
+    Fitted it has mean_ (D,), directions_ (R, D), shape_ of a picture, and of each of classes_ its mean and a factor of
+    its covariance among the directions.
+    """
+
+    def __init__(self, kept: float = 0.99, most: int = 512) -> None:
+        check_range("kept", kept, 0.0, 1.0)
+        check_range("most", most, 1, whole=True)
+        self.kept, self.most = kept, int(most)
+
+    def fit(self, pixels: Any, y: Any = None) -> PixelGaussian:
+        """pixels: uint8 (N, ...), two or more; y (N,): their labels, each of which gets a Gaussian of its own."""
+        whole = np.asarray(pixels)
+        if whole.ndim < 2 or whole.dtype != np.uint8 or len(whole) < 2 or not whole.size:
+            raise BadInput(
+                "a Gaussian needs two pictures or more, uint8 of shape (N, ...). "
+                f"Received: shape {whole.shape}, {whole.dtype}."
+            )
+        labels = np.zeros(len(whole), np.int64) if y is None else np.asarray(y)
+        if labels.shape != whole.shape[:1]:
+            raise BadInput(f"y must hold a label for each of {len(whole)} pictures. Received: shape {labels.shape}.")
+        rows, self.shape_, self.labelled_ = whole.reshape(len(whole), -1), whole.shape[1:], y is not None
+        self.mean_ = rows.mean(0, dtype=np.float64)
+        self.directions_ = self._main(rows)
+        places = np.concatenate([(part - self.mean_) @ self.directions_.T for part in _chunks(rows)])  # (N, R)
+        self.classes_, ids = np.unique(labels, return_inverse=True)
+        self.counts_ = np.bincount(ids)
+        self.means_ = np.stack([places[ids == k].mean(0) for k in range(len(self.classes_))])
+        # A class of one picture spreads as all pictures do about their classes' means.
+        common = _spread_factor(places - self.means_[ids]) if self.counts_.min() < 2 else None
+        self.factors_ = [
+            common if common is not None and self.counts_[k] < 2 else _spread_factor(places[ids == k] - self.means_[k])
+            for k in range(len(self.classes_))
+        ]
+        return self
+
+    def sample(self, count: int, seed: int = 0, labels: Any = None) -> Array:
+        """`count` pictures, uint8 (count, ...); the same for the same seed.
+
+        labels: one label, or one for each picture; None: as often as in training.
+        """
+        check_range("count", count, 1, whole=True)
+        check_range("seed", seed, 0, whole=True)
+        rng = np.random.Generator(np.random.Philox(seed))
+        ids = self._ids(count, rng, labels)
+        noise = rng.standard_normal((count, len(self.directions_)))
+        places = np.empty_like(noise)
+        for k in np.unique(ids):
+            places[ids == k] = self.means_[k] + noise[ids == k] @ self.factors_[k]
+        drawn = np.empty((count, len(self.mean_)), np.uint8)
+        start = 0
+        for part in _chunks(drawn):
+            own = places[start : start + len(part)]
+            part[:] = (self.mean_ + own @ self.directions_).round().clip(0, 255)
+            start += len(part)
+        return drawn.reshape(count, *self.shape_)
+
+    def _main(self, rows: Array) -> Array:
+        """The main directions (R, D) of rows (N, D), each of length 1, the widest first."""
+        if rows.shape[1] > WIDEST:
+            rows = rows[np.linspace(0, len(rows) - 1, min(len(rows), WIDEST)).astype(np.int64)]
+        count, width = rows.shape
+        if width <= count:
+            square = np.zeros((width, width))
+            for part in _chunks(rows):
+                apart = part - self.mean_
+                square += apart.T @ apart
+        else:  # the rows' own products have the same spreads, and are fewer
+            apart = rows - self.mean_
+            square = apart @ apart.T
+        size = len(square)
+        spreads, vectors = eigh(square, subset_by_index=[max(0, size - self.most), size - 1])
+        spreads, vectors, total = spreads[::-1].clip(0), vectors[:, ::-1], float(np.trace(square))
+        there = spreads > ROUND_OFF * total
+        enough = int(np.searchsorted(np.cumsum(spreads), self.kept * total * (1 - ROUND_OFF))) + 1
+        main = vectors[:, there][:, :enough]
+        if width > count:
+            main = apart.T @ main / np.sqrt(spreads[there][:enough])
+        return np.ascontiguousarray(main.T)
+
+    def _ids(self, count: int, rng: np.random.Generator, labels: Any) -> Array:
+        """The class of each picture that is to be drawn (count,)."""
+        if labels is None:
+            return rng.choice(len(self.classes_), count, p=self.counts_ / self.counts_.sum())
+        if not self.labelled_:
+            raise BadInput(
+                "pictures are drawn by label only where fit was given labels. Fit with y, or leave labels out."
+            )
+        asked = np.asarray(labels)
+        if asked.shape not in ((), (count,)):
+            raise BadInput(f"labels must be one, or one for each of {count} pictures. Received: shape {asked.shape}.")
+        places = {label: place for place, label in enumerate(self.classes_.tolist())}
+        wrong = [label for label in np.atleast_1d(asked).tolist() if label not in places]
+        if wrong:
+            raise BadInput(f"label {wrong[0]!r} was not in training.{suggest(wrong[0], places)}")
+        return np.broadcast_to([places[label] for label in np.atleast_1d(asked).tolist()], (count,))
+
+
+def _spread_factor(apart: Array) -> Array:
+    """F (R, R), by which noise becomes rows of these rows' covariance F'F; apart (n, R) from their mean, n above 1."""
+    spreads, vectors = np.linalg.eigh(apart.T @ apart / (len(apart) - 1))
+    return np.asarray((vectors * np.sqrt(spreads.clip(0))).T)
 
 
 def pixel_columns(pixels: Any) -> Array:

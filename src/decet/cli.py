@@ -186,7 +186,7 @@ def _tell_fit(model: Any, wanted: flags.Fit) -> None:
     if wanted.json:
         print(json.dumps(about))
     else:
-        counted = "rows" if model.answer_ is not None else model.card[1]
+        counted = model.card[1] if hasattr(model, "card") else "rows"
         print("{estimator} with {family} on {data}: {rows:,} {counted}, {seconds} s".format(**about, counted=counted))
         if model.metrics_:
             print(f"{_judged_on(told['validation'], model.sets_aside)}:")
@@ -293,7 +293,7 @@ def _evaluate(arguments: list[str]) -> int:
 
     model: Any = _covering(load(said.MODEL), said)
     how = {name: value for name in ("adapt", "cache") if (value := getattr(said, name)) is not None}
-    if how and not hasattr(model, "generate"):
+    if how and not hasattr(model, "stream"):
         raise BadInput(f"--{next(iter(how))} is for what writes, and {said.MODEL} holds {flags.one(model)}.")
     if flags.plays(model):
         for name in ("split", "target"):

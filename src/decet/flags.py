@@ -501,9 +501,8 @@ def taken_by(kind: Any) -> list[Flag]:
     takes = inspect.signature(kind.fit).parameters
     without: set[str] = set() if "groups" in takes else {"validation", "groups", "order"}
     without |= {"recorded"} - set(takes)
-    if (
-        "groups" in without and not kind.sets_aside
-    ):  # labels of nodes are not learned from, but to be left out and judged by
+    labelled = kind.sets_aside or "labelled" in names_of(kind.question)  # of nodes: to be left out and judged by
+    if "groups" in without and not labelled:
         without.add("target")
     return [flag for flag in COMMON if flag.name not in without]
 

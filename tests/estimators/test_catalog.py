@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import inspect
-from dataclasses import fields
+from dataclasses import fields, replace
 
 import numpy as np
 import pytest
 import torch
 
 import decet
-from decet import Agent, Environments, ImageClassifier, Prose, ResNet, TextGenerator, WordEmbedder
+from decet import Agent, Environments, ImageClassifier, ImageGenerator, Prose, ResNet, TextGenerator, WordEmbedder
 from decet.contracts import GraphSpec, ImageSpec, LabelSpec, NumberSpec, TableSpec, TokenSpec
 from decet.data.graph_codec import Graphs
 from decet.data.images import Images
@@ -126,6 +126,8 @@ def test_every_cell_advises_whole_settings_for_data_of_any_shape(estimator, cell
                 learner = estimator.question().learner(body, False)
             elif estimator is Agent:
                 learner = family.learner(spec, LabelSpec((3,)))
+            elif estimator is ImageGenerator:
+                learner = family.learner(replace(spec, frames=None), 3)
             elif estimator is TextGenerator:
                 learner = estimator.question().learner(family.decoder(spec))
             else:

@@ -386,8 +386,8 @@ def _set(*path, value):
         (
             _set("estimator", value="os.system"),
             "model.json names the estimator 'os.system'. "
-            "Choose from: TableClassifier, TableRegressor, ImageClassifier, TextClassifier, "
-            "TextGenerator, WordEmbedder, NodeClassifier, LinkPredictor and 3 more.",
+            "Choose from: TableClassifier, TableRegressor, ImageClassifier, ImageGenerator, TextClassifier, "
+            "TextGenerator, WordEmbedder, NodeClassifier and 4 more.",
         ),
         (
             _set("used", "family", "name", value="CNN"),

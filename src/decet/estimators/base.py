@@ -68,7 +68,7 @@ class Estimator(BaseEstimator):
     question: ClassVar[type]
     row: ClassVar[tuple[Cell, ...]] = ()
     scored: ClassVar[str]  # the metric that `score` gives
-    card: ClassVar[tuple[str, str, str]]  # where there are no answers: the Hub's tag, what is counted, an example
+    card: ClassVar[tuple[str, str, str]]  # where nothing is predicted: the Hub's tag, what is counted, an example
     sets_aside: ClassVar[bool] = False  # whether `evaluate` chooses itself what it is judged by
     agreement: ClassVar[Callable[..., float]]  # the same of scikit-learn, with weights
 

@@ -19,6 +19,7 @@ from decet.estimators.cells import (
     VECTORS,
     cnn_on_pictures,
     cnn_on_texts,
+    diffusion_on_pictures,
     dnn_on_nodes,
     dnn_on_pictures,
     dnn_on_tables,
@@ -45,9 +46,11 @@ from decet.estimators.embedding import Embeds, vectors_first
 from decet.estimators.links import JoinsNodes
 from decet.estimators.nodes import ClassifiesNodes
 from decet.estimators.nodevectors import EmbedsNodes
+from decet.estimators.picturing import Draws
 from decet.estimators.reading import PictureReader, TextReader
 from decet.estimators.writing import Writes
 from decet.families.cnn import CNN
+from decet.families.diffusion import Diffusion
 from decet.families.dnn import DNN
 from decet.families.dqn import DQN
 from decet.families.gnn import GNN
@@ -437,10 +440,45 @@ class Agent(Acts):
         self.device = device
 
 
+class ImageGenerator(Draws):
+    """What else looks like these pictures? New ones, of any kind or of a label; filled in, and on the way between two.
+
+    family: the method's settings (Diffusion by default).
+    sampler, steps, guidance, labelled: see `decet.tasks.draw.Draw`.
+    recipe: how to train. inputs: how pictures are read. seed: of every random draw. device: "auto", "cpu", "cuda".
+    """
+
+    row: ClassVar[tuple[Cell, ...]] = (Cell(Diffusion, diffusion_on_pictures),)
+
+    def __init__(
+        self,
+        family: Diffusion | None = None,
+        *,
+        sampler: str | None = None,
+        steps: int | None = None,
+        guidance: float | None = None,
+        labelled: bool | None = None,
+        recipe: Recipe | None = None,
+        inputs: Any = None,
+        seed: int = 0,
+        device: str = "auto",
+    ):
+        self.family = family
+        self.sampler = sampler
+        self.steps = steps
+        self.guidance = guidance
+        self.labelled = labelled
+        self.recipe = recipe
+        self.inputs = inputs
+        self.seed = seed
+        self.device = device
+
+
 ESTIMATORS: tuple[type[Estimator], ...] = (
     TableClassifier,
     TableRegressor,
     ImageClassifier,
+    ImageGenerator,
     TextClassifier,
     TextGenerator,
     WordEmbedder,
@@ -450,7 +488,7 @@ ESTIMATORS: tuple[type[Estimator], ...] = (
     CommunityDetector,
     Agent,
 )
-FAMILIES: tuple[type, ...] = (DNN, CNN, ResNet, LSTM, Word2Vec, Transformer, GNN, DQN)
+FAMILIES: tuple[type, ...] = (DNN, CNN, ResNet, LSTM, Word2Vec, Transformer, Diffusion, GNN, DQN)
 
 PLAN: dict[str, tuple[str, str, str]] = {  # estimator -> data, answer, families (default first)
     "TableClassifier": ("Table", "label", "DNN, ResNet, Transformer"),

@@ -13,6 +13,7 @@ from decet.contracts import GraphSpec, ImageSpec, TableSpec, TokenSpec
 from decet.estimators.base import Advice
 from decet.estimators.embedding import usual
 from decet.families.cnn import CNN
+from decet.families.diffusion import Diffusion
 from decet.families.dnn import DNN
 from decet.families.dqn import DQN
 from decet.families.gnn import GNN
@@ -26,6 +27,7 @@ from decet.tasks.classify import Classify
 from decet.tasks.classify_nodes import ClassifyNodes
 from decet.tasks.classify_pictures import ClassifyPictures
 from decet.tasks.communities import DetectCommunities
+from decet.tasks.draw import Draw
 from decet.tasks.embed_nodes import EmbedNodes
 from decet.training.recipe import Recipe
 
@@ -357,3 +359,19 @@ def dqn_on_environments(spec: TableSpec | ImageSpec, rows: int, budget: float | 
         return Advice(family, replace(_OF_PLAY, batch=32, lr=3e-4), replace(asked, steps=500_000))
     network = DNN(width=128, depth=2, norm="layer", dropout=0.0, embedding="none")
     return Advice(DQN(network=network, ratio=0.25, follow=100), _OF_PLAY, asked)
+
+
+SEEN, ENDLESS = 600_000, 1_000_000  # pictures that are drawn from in all; epochs, where a budget says how long
+
+
+def diffusion_on_pictures(spec: ImageSpec, rows: int, budget: float | None) -> Advice:
+    """Squares of pixels as channels, so that the finest map has some 14 positions a side; velocities, min-SNR weights,
+    twenty steps of DPM-Solver++."""
+    fold = max(1, round(min(spec.height, spec.width) / 16))
+    epochs = ENDLESS if budget is not None else max(2, round(SEEN / max(rows, 1)))
+    batch = min(128, max(8, 2 ** round(math.log2(max(rows, 1) / 16))))  # of few pictures small ones
+    recipe = Recipe(
+        epochs=epochs, batch=batch, lr=1e-3, weight_decay=0.0, schedule="flat-cosine", warmup=0.02, clip=1.0,
+        average=0.999, precision="auto",
+    )  # fmt: skip
+    return Advice(Diffusion(channels=(48, 96), depth=1, attention=1, fold=fold), recipe, Draw("dpm", 20, 1.0))

@@ -97,9 +97,15 @@ class TableReader:
 
 
 class PictureReader:
-    """Pictures: folders of classes, zip files, tables of paths, IDX files, arrays, public sets."""
+    """Pictures: folders of classes, zip files, tables of paths, IDX files, arrays, public sets.
+
+    answered: whether a fit needs an answer for each.
+    """
 
     literal: str | None = None
+
+    def __init__(self, answered: bool = True) -> None:
+        self.answered = answered
 
     def given(self, estimator: Any, X: Any, y: Any, reset: bool) -> Given:
         """Pictures and their raw answers. `reset` (fit): unreadable ones are left out, and answers must be there."""
@@ -117,7 +123,7 @@ class PictureReader:
         else:
             clips = bool((estimator.inputs or estimator.kind()).frames)
             pictures, answers, target = read_pictures(X, y, clips=clips) if reset else _tested(X, y, clips)
-        if reset and answers is None:
+        if reset and answers is None and self.answered:
             raise BadInput(
                 f"{type(estimator).__name__} needs an answer for each picture: a folder of class folders "
                 f"(photos/cat/1.jpg), a table of paths and labels, or y."
@@ -126,7 +132,7 @@ class PictureReader:
             raise BadInput(f"there are {len(pictures):,} pictures but y has {len(answers):,} answers.")
         if reset:
             pictures, kept = (estimator.inputs or estimator.kind()).read(pictures)
-            if len(kept) < len(answers):
+            if answers is not None and len(kept) < len(answers):
                 answers = [answers[i] for i in kept] if isinstance(answers, list) else np.asarray(answers)[kept]
         return Given(pictures, answers, source, (target,) if target else ())
 

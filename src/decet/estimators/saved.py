@@ -36,6 +36,7 @@ from decet.estimators.asking import examined
 from decet.estimators.base import PARTS, Estimator
 from decet.estimators.folders import check_held, check_own
 from decet.estimators.given import opened
+from decet.estimators.judge import Judge
 from decet.estimators.reading import DataWarning
 from decet.estimators.trust import Trust
 from decet.settings import in_words, named
@@ -45,7 +46,8 @@ from decet.training.recipe import Recipe
 GOLDEN_ROWS = 16
 GOLDEN_SEED = 20_231
 TOLERANCE = 1e-4  # relative, of golden answers
-NETWORK, CODEC, ANSWER, TRUST, NODES = "network.", "codec.", "answer.", "trust.", "nodes."  # in weights.safetensors
+NETWORK, CODEC, ANSWER = "network.", "codec.", "answer."  # in weights.safetensors
+TRUST, NODES, JUDGE = "trust.", "nodes.", "judge."
 CODECS: dict[str, type] = {
     "TableCodec": TableCodec,
     "SparseCodec": SparseCodec,
@@ -151,7 +153,9 @@ def to_files(estimator: Any) -> dict[str, bytes]:
     weights = {NETWORK + name: tensor for name, tensor in estimator.learner_.state_dict().items()}
     trust = {} if estimator._trust() is None else estimator._trust().state()
     known = {} if (nodes := getattr(estimator, "nodes_", None)) is None else nodes.state()
-    for prefix, arrays in ((CODEC, codec_arrays), (ANSWER, answer_arrays), (TRUST, trust), (NODES, known)):
+    seen = {} if (judge := getattr(estimator, "judge_", None)) is None else judge.state()
+    parts = ((CODEC, codec_arrays), (ANSWER, answer_arrays), (TRUST, trust), (NODES, known), (JUDGE, seen))
+    for prefix, arrays in parts:
         weights |= {prefix + name: torch.from_numpy(np.ascontiguousarray(array)) for name, array in arrays.items()}
     said = {name: getattr(estimator, name) for name in estimator._get_param_names()}
     model = {
@@ -207,12 +211,14 @@ def _rebuilt(contents: artifact.Contents, into: Estimator | None) -> Estimator:
     estimator.question_ = _unsettled(model["used"].get("question"), kind)  # older folders have none
     estimator.device_ = _device(estimator)
     estimator.learner_ = _learner(estimator, _part(weights, NETWORK))
-    if estimator.answer_ is not None:
-        width = estimator.learner_.body.summary_width
-        arrays, rows = _arrays(weights, TRUST), estimator.codec_.spec
-        estimator.trust_ = Trust.restore(arrays, estimator.answer_.spec, width, rows)
+    if trust := _arrays(weights, TRUST):
+        width, rows = estimator.learner_.body.summary_width, estimator.codec_.spec
+        estimator.trust_ = Trust.restore(trust, estimator.answer_.spec, width, rows)
     if nodes := _arrays(weights, NODES):
         estimator.nodes_ = KnownNodes.restore(nodes)
+    if judge := _arrays(weights, JUDGE):
+        labels = 0 if estimator.answer_ is None else len(estimator.answer_.classes[0])
+        estimator.judge_ = Judge.restore(judge, estimator.codec_.spec, labels, estimator.device_)
     estimator.target_names_ = tuple(model["targets"])
     estimator.n_features_in_ = int(model["columns"]["count"])
     if model["columns"]["names"]:
@@ -364,8 +370,8 @@ def card(estimator: Any) -> str:
     data = {"Images": "image", "Texts": "text"}.get(type(estimator).kind.__name__, "tabular")
     task = f"{data}-{'regression' if 'Regressor' in kind else 'classification'}"
     counted, use = "rows", "predict(rows)"
-    if estimator.answer_ is None:
-        task, counted, use = type(estimator).card
+    if (told := getattr(type(estimator), "card", None)) is not None:
+        task, counted, use = told
     head = ["---", "library_name: decet", f"pipeline_tag: {task}", "tags:", "- decet", f"- {family}", "---", ""]
     metrics = [
         f"| {name} | {'undefined' if v is None else format(v, '.4f')} |" for name, v in estimator.metrics_.items()

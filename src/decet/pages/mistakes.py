@@ -73,6 +73,11 @@ def png(pixels: Array) -> str:
         picture.thumbnail((2 * SIDE, 2 * SIDE))
     elif factor > 1:
         picture = picture.resize((picture.width * factor, picture.height * factor), Image.Resampling.NEAREST)
+    return address(picture)
+
+
+def address(picture: Any) -> str:
+    """A picture of Pillow's as a data address."""
     held = io.BytesIO()
     picture.save(held, "PNG")
     return "data:image/png;base64," + base64.b64encode(held.getvalue()).decode("ascii")

@@ -23,6 +23,8 @@ from decet.estimators.reading import DataWarning, Given
 from decet.estimators.saved import model_of
 from decet.pages.drawing import curves, scale
 from decet.pages.evidence import Ask
+from decet.pages.gallery import gallery_page
+from decet.pages.gallery import looks as gallery_looks
 from decet.pages.looks import looks_of, suspects_of
 from decet.pages.playing import playing_page
 from decet.pages.rendering import environment
@@ -35,6 +37,7 @@ from decet.referee.rows import target_of
 from decet.referee.verdict import FLOOR, Result
 from decet.tasks.act import Act
 from decet.tasks.communities import DetectCommunities
+from decet.tasks.draw import Draw
 from decet.tasks.embed import Embed
 from decet.tasks.embed_nodes import EmbedNodes
 from decet.tasks.language import Language
@@ -61,6 +64,7 @@ def report(
     has figures with intervals, mistakes, and for texts what the model goes by; without them what training found.
     train: what it was fitted on, a path, a public set or (X, y): then rows whose labels are likely wrong are shown, and
         rows of X that it was trained on are counted. Where it has changed since, a warning says so.
+    Of an ImageGenerator X are pictures to judge it by.
     Of a WordEmbedder X is "word-tests", a file of such, or texts whose keywords are shown; of a TextGenerator texts; of
         what learns from a graph alone the graph, or train; of an Agent an environment, by default that of training.
     out: where the page goes. command: how it was asked for.
@@ -227,6 +231,7 @@ def trained_rows(model: Any, train: Any) -> Given | None:
 
 PAGES: dict[type, Callable[..., str]] = {  # of questions that no row of answers is held against
     Act: playing_page,
+    Draw: gallery_page,
     Embed: words_page,
     Language: writing_page,
     Link: web_page,
@@ -234,6 +239,7 @@ PAGES: dict[type, Callable[..., str]] = {  # of questions that no row of answers
     DetectCommunities: web_page,
 }
 LOOKS: dict[type, Callable[[Any, Any, Array], dict[str, Any]]] = {
+    Draw: lambda model, rows, answers: {"sheet": gallery_looks(model)["drawn"]},
     Embed: lambda model, rows, answers: word_looks(model),
     Language: writing_looks,
     Link: web_looks,

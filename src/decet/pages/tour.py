@@ -23,6 +23,7 @@ from decet.estimators.asking import bulk_of
 from decet.estimators.catalog import (
     Agent,
     ImageClassifier,
+    ImageGenerator,
     NodeClassifier,
     TableRegressor,
     TextClassifier,
@@ -31,6 +32,7 @@ from decet.estimators.catalog import (
 )
 from decet.estimators.reading import DataWarning
 from decet.families.cnn import CNN
+from decet.families.diffusion import Diffusion
 from decet.families.dnn import DNN
 from decet.families.dqn import DQN
 from decet.families.gnn import GNN
@@ -39,6 +41,7 @@ from decet.families.resnet import ResNet
 from decet.families.transformer import Transformer
 from decet.families.word2vec import Word2Vec
 from decet.pages.drawing import Chart, curves
+from decet.pages.gallery import looks as gallery
 from decet.pages.looks import looks_of
 from decet.pages.rendering import environment
 from decet.pages.words import word_looks
@@ -52,6 +55,7 @@ Array = NDArray[Any]
 TOLD = (0, 33)  # members of the club whose side is known
 PLAYED = 8_000  # steps of the cart
 TEST = 4  # one row of so many is held out
+DRAWING = Recipe(epochs=100)
 WRITING = Recipe(epochs=8)  # of the writer: no budget, so that a busy machine writes as well
 PAGE = "tour.html"
 LONGEST = 60  # words of a docstring
@@ -206,6 +210,25 @@ def _transformer(seed: int, show: Show) -> Stop:
     )
 
 
+def _diffusion(seed: int, show: Show) -> Stop:
+    from sklearn.datasets import load_digits
+
+    found = load_digits()
+    images = (found.images * 255 / 16).round().astype(np.uint8)
+    model = ImageGenerator(Diffusion(channels=(32, 64)), recipe=DRAWING, seed=seed)
+    model.fit(images, found.target, show=show)
+    told = model.metrics_
+    return Stop(
+        "Diffusion",
+        f"ImageGenerator(Diffusion(channels=(32, 64)), recipe=Recipe(epochs={DRAWING.epochs})).fit(digits, labels)",
+        f"What else could have been written? {model.provenance_['rows']:,} pictures of 8 x 8 to learn from.",
+        f"a classifier sees the digit that was asked for in {100 * (told['recognised'] or 0):.0f} %; Frechet distance "
+        f"{told['frechet']:.3g}, of real digits {told['frechet_real']:.3g}",
+        {"sheet": gallery(model)["drawn"]},
+        curves(model.history_, "recognised", "of drawn pictures"),
+    )
+
+
 def _gnn(seed: int, show: Show) -> Stop:
     """The club: of two members it is known whom they followed, the teacher and the officer."""
     from decet.data.datasets import load
@@ -245,6 +268,7 @@ STOPS: dict[str, Callable[[int, Show], Stop]] = {
     "LSTM": _lstm,
     "Word2Vec": _word2vec,
     "Transformer": _transformer,
+    "Diffusion": _diffusion,
     "GNN": _gnn,
     "DQN": _dqn,
 }

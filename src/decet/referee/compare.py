@@ -36,12 +36,14 @@ from decet.referee.contenders import Contender, Network, Terms, latency, peak_me
 from decet.referee.halving import gain_of
 from decet.referee.intervals import interval, resampled, shared_by
 from decet.referee.language import language_ground
+from decet.referee.pictures import picture_ground
 from decet.referee.rows import OFFICIAL, Ground, row_ground
 from decet.referee.verdict import FAMILY, FLOOR, Result, duration_of, ranked, verdict
 from decet.referee.webs import community_ground, link_ground, vector_ground
 from decet.referee.words import word_ground
 from decet.tasks.communities import DetectCommunities
 from decet.tasks.conformal import check_coverage
+from decet.tasks.draw import Draw
 from decet.tasks.embed import Embed
 from decet.tasks.embed_nodes import EmbedNodes
 from decet.tasks.language import Language
@@ -485,6 +487,7 @@ def _reason(error: BaseException) -> str:
 
 
 GROUNDS: dict[type, Callable[..., Ground]] = {  # of questions that rows with answers do not judge
+    Draw: picture_ground,
     Embed: word_ground,
     Language: language_ground,
     Link: link_ground,

@@ -76,7 +76,7 @@ def row_ground(template: Any, X: Any, y: Any, *, groups: Any, order: Any, test: 
     """
     given = template._given(X, y, reset=True)
     template.target_names_ = given.targets
-    official, asked = _official(template, X, y), template._asked()
+    official, asked = official_rows(template, X, y), template._asked()
     whole = fit_answer(asked, given.answers)
     asked.check(whole.spec)
     groups, order = _column(given, groups), _column(given, order)
@@ -189,7 +189,7 @@ def _counted(answer: Any, answers: Any) -> dict[str, int]:
     return {str(name): int(count) for name, count in zip(answer.classes[0].tolist(), counts, strict=True)}
 
 
-def _official(template: Any, X: Any, y: Any) -> Given | None:
+def official_rows(template: Any, X: Any, y: Any) -> Given | None:
     """The official test rows of a public set, or of a folder or .zip with parts; None where there are none."""
     another = clone(template)
     if isinstance(X, str) and datasets.means_set(X):

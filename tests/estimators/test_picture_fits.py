@@ -1,0 +1,155 @@
+"""What a fit of an ImageGenerator does: with labels and without, resumed to the bit, its looks, what it refuses."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from sklearn.datasets import load_digits
+
+from decet import Diffusion, ImageGenerator, Images, Recipe
+from decet.errors import BadInput, Unsupported
+from decet.estimators.picture_fits import SHEETS
+from decet.estimators.reading import DataWarning
+
+TINY = Diffusion(channels=(8, 16), depth=1)
+
+
+def digits(count: int = 200) -> tuple[np.ndarray, np.ndarray]:
+    found = load_digits()
+    return (found.images[:count] * 15).astype(np.uint8), found.target[:count]
+
+
+def made(**settings: Any) -> ImageGenerator:
+    return ImageGenerator(TINY, **{"recipe": Recipe(steps=104, batch=16), "steps": 3} | settings)
+
+
+def weights(model: Any) -> dict[str, torch.Tensor]:
+    return dict(model.learner_.state_dict())
+
+
+def same(first: Any, second: Any) -> bool:
+    a, b = weights(first), weights(second)
+    return all(torch.equal(a[name], b[name]) for name in a)
+
+
+def test_labels_are_used_where_there_are_any_and_left_out_where_that_is_said() -> None:
+    x, y = digits()
+    assert made().fit(x, y).answer_ is not None
+    without = made(labelled=False).fit(x, y)
+    assert without.answer_ is None
+    assert "recognised" not in without.metrics_
+    assert without.generate(2).shape == (2, 8, 8)
+    with pytest.raises(BadInput, match="trained without labels"):
+        without.generate(2, label=1)
+    with pytest.raises(BadInput, match="guidance is by labels"):
+        without.generate(2, guidance=2.0)
+
+
+def test_a_folder_of_pictures_alone_is_enough(tmp_path: Path) -> None:
+    x, _ = digits(60)
+    for number, picture in enumerate(x):
+        Image.fromarray(picture).save(tmp_path / f"{number}.png")
+    model = made().fit(tmp_path)
+    assert model.answer_ is None
+    assert model.generate(3).shape == (3, 8, 8)
+
+
+def test_colour_is_drawn_in_colour() -> None:
+    x, y = digits()
+    model = made().fit(np.stack([x, x // 2, 255 - x], -1), y)
+    assert model.generate(2).shape == (2, 8, 8, 3)
+
+
+def test_a_run_that_was_stopped_ends_with_the_same_bits(tmp_path: Path) -> None:
+    x, y = digits()
+    whole = made().fit(x, y, out=tmp_path / "whole")
+
+    class Stop(Exception):
+        pass
+
+    def stop(record: dict[str, Any]) -> None:
+        if record["stage"] == "draw":
+            raise Stop
+
+    with pytest.raises(Stop):
+        made().fit(x, y, out=tmp_path / "part", on_epoch=stop)
+    assert same(made().fit(x, y, out=tmp_path / "part", resume=True), whole)
+
+
+def test_the_same_seed_draws_the_same_and_another_does_not() -> None:
+    x, y = digits()
+    first = made().fit(x, y)
+    assert same(made().fit(x, y), first)
+    assert not same(made(seed=1).fit(x, y), first)
+
+
+def test_sheets_and_figures_follow_training(tmp_path: Path) -> None:
+    model = made(recipe=Recipe(steps=240, batch=32)).fit(*digits(), out=tmp_path / "d")
+    sheets = sorted((tmp_path / "d" / SHEETS).glob("*.png"))
+    assert len(sheets) >= 2
+    assert Image.open(sheets[0]).size[0] > 100
+    looks = [record for record in model.history_ if record["stage"] == "draw"]
+    assert all({"loss", "kernel", "recognised", "variety"} <= set(record) for record in looks)
+
+
+def test_going_on_from_a_saved_model_takes_its_weights(tmp_path: Path) -> None:
+    x, y = digits()
+    made().fit(x, y, out=tmp_path / "first")
+    model = made(recipe=Recipe(steps=1, batch=32)).fit(x, y, start=tmp_path / "first")
+    assert model.taken_ == len(weights(model))
+    with pytest.raises(BadInput, match=r"draws pictures of 1 x 8 x 8, and these are 1 x 6 x 6"):
+        made().fit(x[:, :6, :6], y, start=tmp_path / "first")
+
+
+def test_a_budget_is_kept(tmp_path: Path) -> None:
+    import time
+
+    started = time.monotonic()
+    made(recipe=None).fit(*digits(), budget=8.0)
+    assert time.monotonic() - started < 10.0
+
+
+def test_few_pictures_are_fewer_than_a_batch_and_that_is_told() -> None:
+    with pytest.warns(DataWarning, match="fewer than a batch of 64"):
+        made(recipe=Recipe(steps=4, batch=64)).fit(*digits(30))
+
+
+def test_pictures_of_several_sizes_are_brought_to_one_and_that_is_told() -> None:
+    x, _ = digits(40)
+    mixed = [Image.fromarray(x[i]).resize((8 + i % 3, 8)) for i in range(40)]
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        made(recipe=Recipe(steps=4, batch=16), inputs=Images(size=8)).fit(mixed)
+    assert any("pictures come in 3 sizes" in str(one.message) for one in told)
+
+
+@pytest.mark.parametrize(
+    ("given", "settings", "message"),
+    [
+        (digits(1), {}, "1 picture is too few to learn from"),
+        (digits(5), {}, "5 pictures are too few"),
+        ((np.full((40, 8, 8), 7, np.uint8), None), {}, "all 40 pictures are equal"),
+        ((digits(40)[0], np.arange(40)), {}, "40 pictures have 40 different labels"),
+        ((digits(40)[0], None), {"labelled": True}, "labelled=True needs a label for each picture"),
+        ((digits(40)[0], [1, 2]), {}, "there are 40 pictures but y has 2"),
+        (digits(40), {"recipe": Recipe(mixup=0.2)}, "recipe.mixup makes pictures that are not to be drawn"),
+        (digits(40), {"recipe": Recipe(batch=2_000_000_000, epochs=1)}, None),
+    ],
+)
+def test_what_cannot_be_learned_from_is_told(given: Any, settings: dict[str, Any], message: str | None) -> None:
+    if message is None:  # a batch is never more than there are pictures, so that it always fits
+        made(**settings).fit(*given)
+        return
+    with pytest.raises(BadInput, match=message):
+        made(**settings).fit(*given)
+
+
+def test_clips_are_refused() -> None:
+    with pytest.raises(Unsupported, match="draws no clips"):
+        made(inputs=Images(frames=4)).fit(np.zeros((12, 4, 8, 8, 1), np.uint8))
