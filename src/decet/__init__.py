@@ -23,6 +23,7 @@ _HOMES = {
     "DNN": "decet.families.dnn",
     "DQN": "decet.families.dqn",
     "Environments": "decet.data.environments",
+    "GAN": "decet.families.gan",
     "GNN": "decet.families.gnn",
     "Graph": "decet.data.graphs",
     "Graphs": "decet.data.graph_codec",
@@ -93,6 +94,7 @@ if TYPE_CHECKING:
     from decet.families.diffusion import Diffusion
     from decet.families.dnn import DNN
     from decet.families.dqn import DQN
+    from decet.families.gan import GAN
     from decet.families.gnn import GNN
     from decet.families.lstm import LSTM
     from decet.families.resnet import ResNet
@@ -112,6 +114,7 @@ __all__ = [
     "CNN",
     "DNN",
     "DQN",
+    "GAN",
     "GNN",
     "LSTM",
     "Agent",

@@ -10,7 +10,7 @@ import pytest
 from sklearn.datasets import load_digits
 
 import decet
-from decet import Diffusion, ImageGenerator, Recipe
+from decet import DNN, GAN, Diffusion, ImageGenerator, Recipe
 from decet.errors import BadInput, NotFitted, Unsupported
 
 SMALL = Diffusion(channels=(24, 48), depth=1)
@@ -145,3 +145,31 @@ def test_nothing_is_predicted_and_nothing_drawn_before_a_fit(model: Any) -> None
         model.predict(np.zeros((1, 8, 8), np.uint8))
     with pytest.raises(NotFitted):
         ImageGenerator().generate(1)
+
+
+@pytest.fixture(scope="module")
+def forger() -> Any:
+    players = GAN(generator=DNN(hidden=(64,)), critic=DNN(hidden=(64,)), latent=16, encoder=True)
+    return ImageGenerator(players, recipe=Recipe(steps=200, batch=32)).fit(*digits(300))
+
+
+def test_a_gan_draws_by_label_and_between_pictures(forger: Any) -> None:
+    x, y = digits(300)
+    assert forger.generate(5, label=3).shape == (5, 8, 8)
+    assert np.array_equal(forger.generate(2, label=3, seed=1), forger.generate(2, label=3, seed=1))
+    assert forger.interpolate(x[0], x[10], 4, label=int(y[0])).shape == (4, 8, 8)
+    assert {"critic", "generator", "encoder", "told"} <= set(forger.history_[-1])
+
+
+@pytest.mark.parametrize(
+    ("ask", "message"),
+    [
+        (lambda m: m.generate(2, steps=10), "steps is of drawing step by step, and GAN draws in one"),
+        (lambda m: m.generate(2, guidance=2.0), "guidance is of drawing step by step"),
+        (lambda m: m.inpaint(np.zeros((8, 8), np.uint8), np.eye(8)), "GAN draws in one step and cannot fill in"),
+        (lambda m: list(m.watch(2)), "GAN draws in one step and cannot be watched"),
+    ],
+)
+def test_what_takes_steps_is_not_for_a_gan(forger: Any, ask: Any, message: str) -> None:
+    with pytest.raises((BadInput, Unsupported), match=message):
+        ask(forger)

@@ -25,6 +25,7 @@ from decet.estimators.cells import (
     dnn_on_tables,
     dnn_on_texts,
     dqn_on_environments,
+    gan_on_pictures,
     gnn_on_communities,
     gnn_on_groups,
     gnn_on_links,
@@ -53,6 +54,7 @@ from decet.families.cnn import CNN
 from decet.families.diffusion import Diffusion
 from decet.families.dnn import DNN
 from decet.families.dqn import DQN
+from decet.families.gan import GAN
 from decet.families.gnn import GNN
 from decet.families.lstm import LSTM
 from decet.families.resnet import ResNet
@@ -443,16 +445,16 @@ class Agent(Acts):
 class ImageGenerator(Draws):
     """What else looks like these pictures? New ones, of any kind or of a label; filled in, and on the way between two.
 
-    family: the method's settings (Diffusion by default).
+    family: the method's settings (Diffusion by default, or GAN).
     sampler, steps, guidance, labelled: see `decet.tasks.draw.Draw`.
     recipe: how to train. inputs: how pictures are read. seed: of every random draw. device: "auto", "cpu", "cuda".
     """
 
-    row: ClassVar[tuple[Cell, ...]] = (Cell(Diffusion, diffusion_on_pictures),)
+    row: ClassVar[tuple[Cell, ...]] = (Cell(Diffusion, diffusion_on_pictures), Cell(GAN, gan_on_pictures))
 
     def __init__(
         self,
-        family: Diffusion | None = None,
+        family: Diffusion | GAN | None = None,
         *,
         sampler: str | None = None,
         steps: int | None = None,
@@ -488,7 +490,7 @@ ESTIMATORS: tuple[type[Estimator], ...] = (
     CommunityDetector,
     Agent,
 )
-FAMILIES: tuple[type, ...] = (DNN, CNN, ResNet, LSTM, Word2Vec, Transformer, Diffusion, GNN, DQN)
+FAMILIES: tuple[type, ...] = (DNN, CNN, ResNet, LSTM, Word2Vec, Transformer, GAN, Diffusion, GNN, DQN)
 
 PLAN: dict[str, tuple[str, str, str]] = {  # estimator -> data, answer, families (default first)
     "TableClassifier": ("Table", "label", "DNN, ResNet, Transformer"),

@@ -16,6 +16,7 @@ from decet.families.cnn import CNN
 from decet.families.diffusion import Diffusion
 from decet.families.dnn import DNN
 from decet.families.dqn import DQN
+from decet.families.gan import GAN
 from decet.families.gnn import GNN
 from decet.families.lstm import LSTM
 from decet.families.resnet import ResNet
@@ -361,6 +362,7 @@ def dqn_on_environments(spec: TableSpec | ImageSpec, rows: int, budget: float | 
     return Advice(DQN(network=network, ratio=0.25, follow=100), _OF_PLAY, asked)
 
 
+FEW_PICTURES = 10_000  # up to which a critic learns them by heart
 SEEN, ENDLESS = 600_000, 1_000_000  # pictures that are drawn from in all; epochs, where a budget says how long
 
 
@@ -375,3 +377,14 @@ def diffusion_on_pictures(spec: ImageSpec, rows: int, budget: float | None) -> A
         average=0.999, precision="auto",
     )  # fmt: skip
     return Advice(Diffusion(channels=(48, 96), depth=1, attention=1, fold=fold), recipe, Draw("dpm", 20, 1.0))
+
+
+def gan_on_pictures(spec: ImageSpec, rows: int, budget: float | None) -> Advice:
+    """Relativistic pairs and penalties at both kinds of pictures (2501.05441), which are varied where they are few."""
+    epochs = ENDLESS if budget is not None else max(2, round(SEEN / max(rows, 1)))
+    batch = min(64, max(8, 2 ** round(math.log2(max(rows, 1) / 16))))
+    recipe = Recipe(
+        epochs=epochs, batch=batch, optimizer="adam", lr=5e-4, weight_decay=0.0, momentum=0.0, schedule="flat-cosine",
+        warmup=0.0, clip=0.0, average=0.999, precision="auto",
+    )  # fmt: skip
+    return Advice(GAN(vary=0.5 if rows < FEW_PICTURES else 0.0), recipe, Draw())

@@ -35,6 +35,7 @@ from decet.families.cnn import CNN
 from decet.families.diffusion import Diffusion
 from decet.families.dnn import DNN
 from decet.families.dqn import DQN
+from decet.families.gan import GAN
 from decet.families.gnn import GNN
 from decet.families.lstm import LSTM
 from decet.families.resnet import ResNet
@@ -55,7 +56,7 @@ Array = NDArray[Any]
 TOLD = (0, 33)  # members of the club whose side is known
 PLAYED = 8_000  # steps of the cart
 TEST = 4  # one row of so many is held out
-DRAWING = Recipe(epochs=100)
+DRAWING = Recipe(epochs=60)
 WRITING = Recipe(epochs=8)  # of the writer: no budget, so that a busy machine writes as well
 PAGE = "tour.html"
 LONGEST = 60  # words of a docstring
@@ -210,17 +211,26 @@ def _transformer(seed: int, show: Show) -> Stop:
     )
 
 
+def _gan(seed: int, show: Show) -> Stop:
+    players = DNN(hidden=(128, 128))
+    said = "GAN(generator=DNN(hidden=(128, 128)), critic=DNN(hidden=(128, 128)))"
+    return _drawn("GAN", GAN(generator=players, critic=players), said, seed, show)
+
+
 def _diffusion(seed: int, show: Show) -> Stop:
+    return _drawn("Diffusion", Diffusion(channels=(32, 64)), "Diffusion(channels=(32, 64))", seed, show)
+
+
+def _drawn(name: str, family: Any, said: str, seed: int, show: Show) -> Stop:
     from sklearn.datasets import load_digits
 
     found = load_digits()
     images = (found.images * 255 / 16).round().astype(np.uint8)
-    model = ImageGenerator(Diffusion(channels=(32, 64)), recipe=DRAWING, seed=seed)
-    model.fit(images, found.target, show=show)
+    model = ImageGenerator(family, recipe=DRAWING, seed=seed).fit(images, found.target, show=show)
     told = model.metrics_
     return Stop(
-        "Diffusion",
-        f"ImageGenerator(Diffusion(channels=(32, 64)), recipe=Recipe(epochs={DRAWING.epochs})).fit(digits, labels)",
+        name,
+        f"ImageGenerator({said}, recipe=Recipe(epochs={DRAWING.epochs})).fit(digits, labels)",
         f"What else could have been written? {model.provenance_['rows']:,} pictures of 8 x 8 to learn from.",
         f"a classifier sees the digit that was asked for in {100 * (told['recognised'] or 0):.0f} %; Frechet distance "
         f"{told['frechet']:.3g}, of real digits {told['frechet_real']:.3g}",
@@ -268,6 +278,7 @@ STOPS: dict[str, Callable[[int, Show], Stop]] = {
     "LSTM": _lstm,
     "Word2Vec": _word2vec,
     "Transformer": _transformer,
+    "GAN": _gan,
     "Diffusion": _diffusion,
     "GNN": _gnn,
     "DQN": _dqn,
