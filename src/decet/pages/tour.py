@@ -42,6 +42,7 @@ from decet.families.resnet import ResNet
 from decet.families.transformer import Transformer
 from decet.families.word2vec import Word2Vec
 from decet.pages.drawing import Chart, curves
+from decet.pages.gallery import learned
 from decet.pages.gallery import looks as gallery
 from decet.pages.looks import looks_of
 from decet.pages.rendering import environment
@@ -218,7 +219,7 @@ def _gan(seed: int, show: Show) -> Stop:
 
 
 def _diffusion(seed: int, show: Show) -> Stop:
-    return _drawn("Diffusion", Diffusion(channels=(32, 64)), "Diffusion(channels=(32, 64))", seed, show)
+    return _drawn("Diffusion", Diffusion(channels=(24, 48)), "Diffusion(channels=(24, 48))", seed, show)
 
 
 def _drawn(name: str, family: Any, said: str, seed: int, show: Show) -> Stop:
@@ -235,7 +236,7 @@ def _drawn(name: str, family: Any, said: str, seed: int, show: Show) -> Stop:
         f"a classifier sees the digit that was asked for in {100 * (told['recognised'] or 0):.0f} %; Frechet distance "
         f"{told['frechet']:.3g}, of real digits {told['frechet_real']:.3g}",
         {"sheet": gallery(model)["drawn"]},
-        curves(model.history_, "recognised", "of drawn pictures"),
+        learned(model.history_),
     )
 
 
