@@ -126,7 +126,7 @@ def test_losses_are_of_what_the_critic_says(loss: str) -> None:
 @pytest.mark.parametrize("body", BODIES.values(), ids=BODIES)
 @pytest.mark.parametrize(("r1", "r2"), [(2.0, 2.0), (2.0, 0.0), (0.0, 3.0), (1.0, 4.0)])
 def test_penalties_are_half_of_the_mean_squared_slopes(body: Any, r1: float, r2: float) -> None:
-    model, given = learner(body, r1=r1, r2=r2), batch()
+    model, given = learner(body, r1=r1, r2=r2, lazy=1), batch()
     found, (real, drawn) = seeded(model, given, "critic"), drawn_again(model, given)
     real.requires_grad_(), drawn.requires_grad_()
     means = [squared_slopes(model.critic(x), x).mean() for x in (real, drawn)]
@@ -338,7 +338,7 @@ def test_both_spots_are_drawn(body: Any, said: dict[str, Any]) -> None:
 
 def test_spots_are_drawn_by_label_and_found_again_by_the_encoder() -> None:
     pixels, labels = blobs()
-    model = learner(ResNet(widths=(8, 16)), classes=2, latent=4, r1=0.3, r2=0.3, encoder=True)
+    model = learner(ResNet(widths=(8, 16)), classes=2, latent=4, r1=0.3, r2=0.3, lazy=1, encoder=True)
     own = recipe(steps=300)
     train([Stage(model, Resident((pixels,), labels, batch=own.batch), own)])
     torch.manual_seed(2)

@@ -180,14 +180,14 @@ USUAL = {  # of a loss that is said
     "wasserstein": GAN(r1=0.0, r2=0.0, loss="wasserstein", penalty=10.0, lazy=1, critic_steps=5),
 }
 FALLBACK = GAN(
-    generator=ResNet(),
-    critic=ResNet(),
+    generator=CNN(),
+    critic=CNN(),
     latent=64,
     loss="relativistic",
     r1=1.0,
     r2=1.0,
     penalty=0.0,
-    lazy=1,
+    lazy=4,
     spectral=False,
     critic_steps=1,
     vary=0.0,
