@@ -27,6 +27,7 @@ BETWEEN = "\n----------\n"  # texts
 LENGTH, PICTURES = 500, 16  # tokens of a text, and how many pictures, where it is not said
 OF_TEXTS = ("prompt", "length", "stop", *(name.replace("-", "_") for name in SAMPLING))
 OF_PICTURES = ("label", "out", "sampler", "steps", "guidance")
+WHOLE = (".png", ".gif")  # one file of all pictures: a sheet, or a film
 FRAME = 0.1  # seconds of a film's
 
 
@@ -77,30 +78,31 @@ def _texts(model: Any, said: argparse.Namespace) -> int:
 
 def _pictures(model: Any, said: argparse.Namespace) -> int:
     from decet.estimators.sheets import sheet, write_frames, write_pictures, write_sheet
+    from decet.training.checkpoint import check_writable
 
     count = PICTURES if said.count is None else said.count
     check_range("--count", count, 1, 1_000_000, whole=True)
     if said.out is None:
         raise BadInput("pictures need --out: a folder for a file each, a .png for a sheet, or a .gif of how they come.")
     path, label = Path(said.out), said.label
+    whole = path.suffix.lower() in WHOLE and not path.is_dir()
+    if path.suffix and not whole and not path.is_dir():
+        raise BadInput(f"--out must be a folder, or end in {listed(WHOLE)}. Received: {said.out!r}.")
+    if path.is_file() and not whole:
+        raise BadInput(f"--out {path} is a file, not a folder. Choose another.")
+    check_writable(path if whole else path / "1.png", "--out ")
     if label is not None and len(label) == 1:
         label = label[0]
     elif label is not None:
         label = [label[place % len(label)] for place in range(count)]
     how = {"sampler": said.sampler, "steps": said.steps, "guidance": said.guidance}
-    if path.suffix.lower() == ".gif":
+    if whole and path.suffix.lower() == ".gif":
         seen = [sheet(frame) for frame in model.watch(count, label=label, seed=said.seed, **how)]
-        write_frames(path, [*seen, *[seen[-1]] * len(seen)], FRAME)
-        written = [path]
+        written = [write_frames(path, [*seen, *[seen[-1]] * len(seen)], FRAME)]
     else:
         made = model.generate(count, label=label, seed=said.seed, **how)
-        if path.suffix.lower() == ".png":
-            written = [write_sheet(path, made)]
-        elif path.suffix and not path.is_dir():
-            raise BadInput(f"--out must be a folder, or end in {listed(['.png', '.gif'])}. Received: {said.out!r}.")
-        else:
-            path.mkdir(parents=True, exist_ok=True)
-            written = write_pictures(path, made, [f"{place:0{len(str(count))}d}.png" for place in range(1, count + 1)])
+        names = [f"{place:0{len(str(count))}d}.png" for place in range(1, count + 1)]
+        written = [write_sheet(path, made)] if whole else write_pictures(path, made, names)
     if said.json:
         print(json.dumps({"pictures": count, "files": [str(one) for one in written]}))
     print(f"{count:,} pictures in {path}", file=sys.stderr)

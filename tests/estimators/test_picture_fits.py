@@ -12,8 +12,9 @@ import torch
 from PIL import Image
 from sklearn.datasets import load_digits
 
-from decet import Diffusion, ImageGenerator, Images, Recipe
+from decet import CNN, DNN, GAN, Diffusion, ImageGenerator, Images, Recipe
 from decet.errors import BadInput, Unsupported
+from decet.estimators import judge
 from decet.estimators.picture_fits import SHEETS
 from decet.estimators.reading import DataWarning
 
@@ -153,3 +154,54 @@ def test_what_cannot_be_learned_from_is_told(given: Any, settings: dict[str, Any
 def test_clips_are_refused() -> None:
     with pytest.raises(Unsupported, match="draws no clips"):
         made(inputs=Images(frames=4)).fit(np.zeros((12, 4, 8, 8, 1), np.uint8))
+
+
+def test_what_else_draws_from_torchs_generator_changes_no_bit() -> None:
+    x, y = digits()
+    players = GAN(generator=CNN(channels=(8,)), critic=CNN(channels=(8,)), latent=8)  # with batch norm in one of them
+    found = []
+    for seed in (1, 2):
+        torch.manual_seed(seed)
+        before = torch.random.get_rng_state()
+        found.append(ImageGenerator(players, recipe=Recipe(steps=20, batch=32)).fit(x, y))
+        assert torch.equal(torch.random.get_rng_state(), before)
+    assert same(*found)
+
+
+def test_the_judge_knows_all_kinds_of_pictures_however_they_lie(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(judge, "LOOKED_AT", 300)
+    x, y = digits(1_797)
+    order = np.argsort(y, kind="stable")  # as a folder of class folders has them
+    told = made().fit(x[order], y[order])
+    seen, _ = told.judge_.see(torch.from_numpy(x[order]).unsqueeze(1))
+    assert float(seen.mean(0).abs().max()) < 0.2
+
+
+def test_another_family_may_follow_on_the_same_estimator() -> None:
+    x, y = digits()
+    model = made().fit(x, y)
+    players = GAN(generator=DNN(hidden=(8,)), critic=DNN(hidden=(8,)), latent=4)
+    model.set_params(family=players, steps=None, labelled=False).fit(x, y)
+    assert model.generate(2).shape == (2, 8, 8)
+    assert not hasattr(model, "classes_")
+
+
+@pytest.mark.parametrize(
+    ("said", "message"),
+    [
+        (Recipe(mixup=1.0), "recipe.mixup makes pictures that are not to be drawn"),
+        (Recipe(cutmix=1.0), "recipe.cutmix makes pictures"),
+        (Recipe(grow=0.5), "recipe.grow makes pictures"),
+        (Recipe(members=4), "recipe.members does nothing where pictures are drawn"),
+        (Recipe(metric="frechet"), "recipe.metric does nothing"),
+    ],
+)
+def test_recipes_of_other_tasks_are_told(said: Recipe, message: str) -> None:
+    with pytest.raises(BadInput, match=message):
+        made(recipe=said).fit(*digits(40))
+
+
+def test_one_label_is_no_label() -> None:
+    x, _ = digits(40)
+    with pytest.raises(BadInput, match="labelled=True needs two labels at least"):
+        made(labelled=True).fit(x, ["a"] * 40)

@@ -12,8 +12,9 @@ from torch import Tensor
 from decet.contracts import Batch, ImageSpec, Stage
 from decet.data.resident import Resident
 from decet.errors import BadInput, Unsupported
-from decet.families.diffusion import Denoiser, Diffusion, pixels, scaled
+from decet.families.diffusion import Denoiser, Diffusion
 from decet.nn.samplers import SAMPLERS, Drawing, Known
+from decet.nn.stems import inside
 from decet.settings import joined
 from decet.tasks.draw import fresh_of, noise_of
 from decet.training.loop import train
@@ -104,7 +105,7 @@ def test_what_is_known_stays_and_the_rest_fits_it(learned: Denoiser) -> None:
     x, _ = halves(32)
     kept = torch.zeros(32, 1, 8, 8, dtype=torch.bool)
     kept[..., :4] = True  # half of the columns are known: enough to tell which kind it is
-    known = Known(kept, scaled(x))
+    known = Known(kept, inside(x))
     found = drawn(learned, None, Drawing("ddpm", 20, 1.0, again=5), known)
     assert (found - x.float()).abs()[kept].max() < 1.0
     assert (above(found) * above(x.float()).sign() > 120).all()
@@ -145,11 +146,6 @@ def test_a_share_of_labels_is_left_out() -> None:
     assert labels is not None
     assert float((labels == 3).float().mean()) == pytest.approx(0.25, abs=0.02)
     assert set(labels.tolist()) == {2, 3}
-
-
-def test_pixels_and_back() -> None:
-    x = torch.arange(256, dtype=torch.uint8)
-    assert torch.equal(pixels(scaled(x)).round().to(torch.uint8), x)
 
 
 @pytest.mark.parametrize(

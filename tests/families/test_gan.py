@@ -15,11 +15,12 @@ from decet.data.resident import Resident
 from decet.errors import BadInput, Unsupported
 from decet.families.cnn import CNN
 from decet.families.dnn import DNN
-from decet.families.gan import FALLBACK, GAN, GanLearner, channels_of, inside, stages_of
+from decet.families.gan import FALLBACK, GAN, GanLearner, channels_of, stages_of
 from decet.families.lstm import LSTM
 from decet.families.resnet import ResNet
 from decet.nn.games import squared_slopes
 from decet.nn.painters import noise_of
+from decet.nn.stems import inside
 from decet.settings import joined
 from decet.training import loop
 from decet.training.backward import backward

@@ -22,6 +22,8 @@ from decet.nn.stems import (
     TokenStem,
     category_width,
     drawn,
+    inside,
+    outside,
 )
 
 EDGES = ((-1.0, 0.0, 0.5, 2.0), (0.0, 1.0), (3.0, 3.5, 7.0))
@@ -258,3 +260,11 @@ def test_series_stem_zeroes_what_lies_beyond_a_length():
     x, lengths = SeriesStem()((values, None))
     assert lengths is None
     assert torch.equal(x, values.transpose(1, 2))
+
+
+def test_pixels_go_inside_and_come_back() -> None:
+    pixels = torch.arange(256, dtype=torch.uint8).view(1, 1, 16, 16)
+    found = inside(pixels)
+    assert (float(found.min()), float(found.max())) == (-1.0, 1.0)
+    assert torch.equal(outside(found).round().to(torch.uint8), pixels)
+    assert float(outside(torch.full((1,), 1.5))) == 255.0

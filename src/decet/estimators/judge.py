@@ -22,6 +22,7 @@ from decet.errors import BadInput
 from decet.families.cnn import CNN
 from decet.settings import joined
 from decet.tasks.classify import Classifier, Classify
+from decet.tasks.conformal import thinned
 from decet.training.recipe import FALLBACK, Recipe
 
 Array = NDArray[Any]
@@ -30,6 +31,7 @@ SEEN = 64  # numbers that it sees in a picture
 STEPS, PASSES = 800, 20  # of learning, at most, and over the pictures
 SMALLEST = 8  # pixels of the map that it sums up, at most
 BULK = 512  # pictures that it looks at at a time
+LOOKED_AT = 2_000  # to know how what it sees is spread, at most
 
 
 def network(spec: ImageSpec, classes: int) -> Classifier:
@@ -43,12 +45,12 @@ def network(spec: ImageSpec, classes: int) -> Classifier:
         if side < SMALLEST and len(layers) > 2:
             break
     body = CNN(layers=(*layers, "gap" if side > SMALLEST else "flat", f"dense{SEEN}"), norm="batch").encoder(spec)
-    return Classify().learner(body, LabelSpec((classes or turns(spec),)), 1)
+    return Classify().learner(body, LabelSpec((classes or turns(spec.height, spec.width),)), 1)
 
 
-def turns(spec: ImageSpec) -> int:
+def turns(height: int, width: int) -> int:
     """How many ways a picture may be turned: by quarters, or where it is no square by halves."""
-    return 4 if spec.height == spec.width else 2
+    return 4 if height == width else 2
 
 
 def stage(judge: Classifier, pixels: Tensor, target: Tensor | None, rows: Tensor) -> Stage:
@@ -67,7 +69,7 @@ def stage(judge: Classifier, pixels: Tensor, target: Tensor | None, rows: Tensor
 def turned(batch: Batch, clock: Clock) -> Batch:
     """Each picture turned at random, and by how much as its label."""
     pixels = batch.inputs[0]
-    ways = 4 if pixels.shape[2] == pixels.shape[3] else 2
+    ways = turns(pixels.shape[2], pixels.shape[3])
     by = torch.randint(ways, (len(pixels),), device=pixels.device)
     found = pixels.clone()
     for way in range(1, ways):
@@ -86,9 +88,17 @@ class Judge:
         self.learner, self.spec, self.classes, self.device = learner.to(device).eval(), spec, classes, device
         self.scale = torch.cat([torch.ones(1), torch.zeros(SEEN)])
 
-    def settle(self, pixels: Tensor) -> None:
-        """Bring what is seen to mean 0 and spread 1 in these pictures, the numbers' spreads in proportion."""
-        seen = self._raw(pixels)[0].double()
+    @classmethod
+    def begun(cls, spec: ImageSpec, classes: int, seed: int, device: torch.device) -> Judge:
+        """One who has learned nothing yet: the same for the same seed."""
+        with torch.random.fork_rng(devices=[]):
+            torch.default_generator.manual_seed(seed)
+            return cls(network(spec, classes), spec, classes, device)
+
+    def settle(self, pixels: Tensor, rows: Array) -> None:
+        """Bring what is seen in the pictures that it learned from, `rows`, to mean 0 and spread 1, the numbers' spreads
+        in proportion; of very many some are looked at, evenly, for they may lie class by class."""
+        seen = self._raw(pixels.index_select(0, torch.from_numpy(thinned(rows, LOOKED_AT))))[0].double()
         spread = seen.var(0, correction=0).mean().sqrt().clamp(min=1e-6)
         self.scale = torch.cat([spread.view(1), seen.mean(0)]).float()
 
@@ -116,10 +126,12 @@ class Judge:
     @classmethod
     def restore(cls, arrays: dict[str, Array], spec: ImageSpec, classes: int, device: torch.device) -> Judge:
         """From `state`. Raises BadInput where the arrays are not those of a judge of such pictures."""
-        with torch.random.fork_rng(devices=[]):
-            learner = network(spec, classes)
-        tensors, known = {}, cls(learner, spec, classes, device)
-        for name, tensor in (learner.state_dict() | {"scale": known.scale}).items():
+        known = cls.begun(spec, classes, 0, device)
+        own = known.learner.state_dict() | {"scale": known.scale}
+        if strange := sorted(set(arrays) - set(own)):
+            raise BadInput(f"the weights do not fit the settings: a judge has no {strange[0]!r}.")
+        tensors = {}
+        for name, tensor in own.items():
             found = torch.from_numpy(np.array(arrays.get(name, 0)))
             if found.numel() != tensor.numel() or found.dtype != tensor.dtype:
                 raise BadInput(

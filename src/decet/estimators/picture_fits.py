@@ -6,6 +6,7 @@ what the figures mean, those of the other part (the best there can be) and a Gau
 
 from __future__ import annotations
 
+import copy
 import math
 import time
 import warnings
@@ -18,7 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from decet.baselines import PixelGaussian
-from decet.contracts import Batch, Clock, ImageSpec, Learner, Source, Stage
+from decet.contracts import Batch, Clock, Learner, Source, Stage
 from decet.data.images import Images
 from decet.data.pictures import free_memory
 from decet.data.resident import Resident
@@ -30,11 +31,21 @@ from decet.estimators.answers import is_soft
 from decet.estimators.calls import Call, gone_on_from
 from decet.estimators.fingerprints import checksum, identity
 from decet.estimators.judge import JUDGE, Judge
-from decet.estimators.picturing import BULK, DRAWN, JUDGED, LOOKED, Draws, built, figures_of, labels_of, way
+from decet.estimators.picturing import (
+    BULK,
+    DRAWN,
+    JUDGED,
+    LOOKED,
+    Draws,
+    built,
+    classes_of,
+    figures_of,
+    labels_of,
+    way,
+)
 from decet.estimators.reading import DataWarning, Given
 from decet.estimators.sheets import write_sheet
 from decet.settings import joined
-from decet.tasks.classify import Classifier
 from decet.tasks.draw import Draw, drawn
 from decet.tasks.fidelity import kernel
 from decet.training.augment import Augmentation, asked
@@ -49,6 +60,7 @@ SHORTEST = 100  # steps after which training is looked at, at least
 GLANCED, SHOWN = 256, 64  # pictures drawn to follow training by, and to be looked at
 SHEETS = "pictures"  # in a run's folder: sheets of them
 UNWANTED = ("mixup", "cutmix", "grow")  # of a recipe: pictures that nobody wants drawn
+UNUSED = ("metric", "members", "bucket", "window")  # and what has no meaning here
 ALIKE = 0.5  # of the distance between real pictures, below which drawn ones are too much alike
 STRONG = 0.95  # share of pictures that a critic tells right, from which the other player learns little
 SLOWER = 1.4  # times the time that drawing and seeing a few foretell, to be safe; distances of what is seen are in it
@@ -92,9 +104,7 @@ class _Fit:
     def run(self) -> None:
         self._read()
         self._settle()
-        watcher = taught(self.codec.spec, self.answer, self.seed)
-        classes = 0 if self.answer is None else len(self.answer.classes[0])
-        self.judge = Judge(watcher, self.codec.spec, classes, self.device)
+        self.judge = Judge.begun(self.codec.spec, classes_of(self.answer), self.seed, self.device)
         self._check_memory()
         source = Resident((self.pixels,), self._targets(), None, self.train, self.recipe.batch or 1)
         if self.recipe.epochs is not None:  # over the pictures, which a round goes over several times
@@ -103,7 +113,7 @@ class _Fit:
         augment = Augmentation(self.recipe, self.codec.spec, self.rounds.steps) if asked(self.recipe) else None
         outcome = train(
             [
-                judging.stage(watcher, self.pixels, self.target, self.train),
+                judging.stage(self.judge.learner, self.pixels, self.target, self.train),
                 Stage(self.learner, self.rounds, self.recipe, self._look, name="draw", augment=augment),
             ],
             seed=self.seed,
@@ -173,17 +183,19 @@ class _Fit:
             family = joined(estimator.family, self.before.family_)  # what is not said is as it was
         base = FALLBACK if recipe.epochs is None and recipe.steps is None else replace(FALLBACK, epochs=None)
         self.family, self.recipe = family, joined(recipe, base)
-        for name in UNWANTED:
-            if getattr(estimator.recipe, name, None) not in (None, 0.0, 1.0):
+        for name in asked(estimator.recipe):
+            if name in UNWANTED:
                 raise BadInput(f"recipe.{name} makes pictures that are not to be drawn. Leave it out.")
+        for name in UNUSED:
+            if getattr(estimator.recipe, name, None) is not None:
+                raise BadInput(f"recipe.{name} does nothing where pictures are drawn. Leave it out.")
         if (self.recipe.batch or 1) > size:
             self.notes.append(
                 f"{size:,} pictures to learn from are fewer than a batch of {self.recipe.batch:,}: each step sees all."
             )
-        own = estimator._asked()
-        way(own, Draw(), family, self.answer is not None)
         self.asked = estimator._asked(self.advised)
-        self.how = self.asked.how()
+        said = Draw(estimator.sampler, estimator.steps, estimator.guidance)
+        self.how = way(said, self.asked, family, self.answer is not None)
         with torch.random.fork_rng(devices=[]):
             torch.default_generator.manual_seed(self.seed)
             self.learner = built(self.family, self.codec.spec, self.answer)
@@ -194,15 +206,18 @@ class _Fit:
             warnings.warn(note, DataWarning, stacklevel=5)
 
     def _check_memory(self) -> None:
-        """Refuse steps that would take more memory than there is, by what small ones take."""
-        phase, targets = self.learner.phases()[0].name, self._targets()
+        """Refuse steps that would take more memory than there is, by what small ones take; of a copy, and of noise of
+        its own, since a step moves the means of norms."""
+        learner, targets = copy.deepcopy(self.learner), self._targets()
+        phase = learner.phases()[0].name
         free = free_memory() if self.device.type == "cpu" else int(torch.cuda.mem_get_info(self.device)[0])
         batch = min(self.recipe.batch or 1, len(self.train))
 
         def run(rows: int) -> Any:
-            return self.learner.loss(Batch((self.pixels[: 2 * rows],), targets[: 2 * rows]), phase).total
+            return learner.loss(Batch((self.pixels[: 2 * rows],), targets[: 2 * rows]), phase).total
 
-        size = needed(run, self.learner.parameters(), batch / 2)
+        with torch.random.fork_rng(devices=[]):
+            size = needed(run, learner.parameters(), batch / 2)
         if size > free:
             spec = self.codec.spec
             raise BadInput(
@@ -256,25 +271,29 @@ class _Fit:
         if labels is not None:
             figures["recognised"] = float((told == labels).double().mean())
         figures["variety"] = _apart(seen) / max(_apart(real[:GLANCED]), 1e-9)
-        if figures["variety"] < ALIKE:
+        if figures["variety"] < ALIKE and self._is_under_way():
             self._alarm("alike", f"drawn pictures differ by {figures['variety']:.0%} of what real ones do")
         return figures | {"score": -figures["kernel"]}
 
     def _real_seen(self) -> Tensor:
         """What the judge sees in held-out pictures."""
         if not hasattr(self, "seen"):
-            self.judge.settle(self.pixels.index_select(0, self.train[:DRAWN]))
+            self.judge.settle(self.pixels, self.train.numpy())
             self.seen = self.judge.see(self.pixels.index_select(0, self.held[:DRAWN]))[0]
         return self.seen
 
     def _followed(self, record: dict[str, Any]) -> Any:
-        if record.get("told", 0.0) > STRONG:
+        if record.get("told", 0.0) > STRONG and self._is_under_way():
             self._alarm("critic", f"the critic tells {record['told']:.0%} of the pictures right")
         return None if self.call.on_epoch is None else self.call.on_epoch(record)
 
+    def _is_under_way(self) -> bool:
+        """At first nothing is as it should be."""
+        return self.rounds.at >= 2 * self.rounds.steps
+
     def _alarm(self, kind: str, what: str) -> None:
         """Say once what looks wrong, and what may help."""
-        if kind in self.alarms or self.rounds.at < 2 * self.rounds.steps:  # at first nothing is as it should be
+        if kind in self.alarms:
             return
         self.alarms[kind] = f"after {self.rounds.at:,} steps {what}: {self.family.remedies[kind]}."
         self.call.show.say(self.alarms[kind])
@@ -307,6 +326,7 @@ class _Fit:
         estimator.learner_, estimator.device_, estimator.judge_ = self.learner, self.device, self.judge
         estimator.codec_, estimator.answer_ = self.codec, self.answer
         estimator.target_names_, estimator.n_features_in_ = (), int(np.prod(self.learner.shape))
+        vars(estimator).pop("classes_", None)  # of an earlier fit
         if self.answer is not None:
             estimator.classes_ = self.answer.classes[0]
         estimator.family_, estimator.recipe_, estimator.question_ = self.family, self.recipe, self.advised
@@ -354,13 +374,8 @@ def labelled(answers: Any, wanted: bool | None) -> tuple[LabelCodec | None, Tens
             "labelled=False (--labelled false) to draw without."
         )
     if kinds < 2:
+        if wanted:
+            raise BadInput("labelled=True needs two labels at least, and all pictures have the same one.")
         return None, None
     check_learnable(codec, answers)
     return codec, codec.encode(answers)
-
-
-def taught(spec: ImageSpec, answer: LabelCodec | None, seed: int) -> Classifier:
-    """The judge of these pictures before it learned: the same for the same seed."""
-    with torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(seed)
-        return judging.network(spec, 0 if answer is None else len(answer.classes[0]))

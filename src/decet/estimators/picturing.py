@@ -21,7 +21,9 @@ from decet.estimators.calls import Call, ready
 from decet.estimators.judge import Judge
 from decet.estimators.reading import PictureReader
 from decet.nn.samplers import Drawing, Known
+from decet.nn.stems import inside, outside
 from decet.settings import joined
+from decet.tasks.conformal import thinned
 from decet.tasks.draw import CHUNK, STEPWISE, Draw, between, drawn, fresh_of, noise_of
 from decet.tasks.fidelity import compare
 from decet.training.progress import Show
@@ -148,7 +150,7 @@ class Draws(Estimator):
         asked = joined(Draw(sampler, steps, guidance), PATIENT)
         how = self._how(asked.sampler, asked.steps, asked.guidance)
         kept = (~hidden).expand(count, 1, -1, -1)
-        how = how._replace(known=Known(kept, picture.float() / 127.5 - 1), again=AGAIN)
+        how = how._replace(known=Known(kept, inside(picture)), again=AGAIN)
         found = self._drawn(self._labels(label, count), count, self._stream(seed, MADE), how)
         return self._shaped(torch.where(kept, picture, found))
 
@@ -187,7 +189,7 @@ class Draws(Estimator):
         noise, how = noise_of(self.learner_.shape, part, stream), how._replace(fresh=self._fresh(count, stream))
         labels = None if labels is None else labels.to(self.device_)
         for step in self.learner_.walk(noise.to(self.device_), labels, how):
-            yield self._shaped((step.x + 1) * 127.5)
+            yield self._shaped(outside(step.x))
 
     # ------------------------------------------------------------------------------------------------- judging
 
@@ -195,8 +197,8 @@ class Draws(Estimator):
         """How like pictures X as many drawn ones are, of more than 2,000 some of them; see `decet.tasks.fidelity`."""
         self._check_fitted()
         given = self.reader.given(self, X, y, False)
-        places = np.unique(np.linspace(0, len(given.rows) - 1, min(DRAWN, len(given.rows))).round().astype(np.int64))
-        real = self.codec_.encode(given.rows.take(places))[0]
+        real = self.codec_.encode(given.rows.take(thinned(np.arange(len(given.rows)), DRAWN)))[0]
+        self._tell_unseen()
         labels = self._labels(None, len(real))
         how, stream = self._how(None, None, None), self._stream(None, JUDGED)
         return figures_of(self.judge_, real, self._drawn(labels, len(real), stream, how, bulk=BULK), labels)
@@ -287,7 +289,12 @@ class Draws(Estimator):
 
 def built(family: Any, spec: Any, answer: LabelCodec | None) -> Any:
     """The learner of pictures of this kind, with these labels."""
-    return family.learner(spec, 0 if answer is None else len(answer.classes[0]))
+    return family.learner(spec, classes_of(answer))
+
+
+def classes_of(answer: LabelCodec | None) -> int:
+    """How many labels there are; 0 = pictures are drawn without."""
+    return 0 if answer is None else len(answer.classes[0])
 
 
 def way(said: Draw, own: Draw, family: Any, labelled: bool) -> Drawing:

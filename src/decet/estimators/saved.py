@@ -37,6 +37,7 @@ from decet.estimators.base import PARTS, Estimator
 from decet.estimators.folders import check_held, check_own
 from decet.estimators.given import opened
 from decet.estimators.judge import Judge
+from decet.estimators.picturing import Draws, classes_of
 from decet.estimators.reading import DataWarning
 from decet.estimators.trust import Trust
 from decet.settings import in_words, named
@@ -216,9 +217,9 @@ def _rebuilt(contents: artifact.Contents, into: Estimator | None) -> Estimator:
         estimator.trust_ = Trust.restore(trust, estimator.answer_.spec, width, rows)
     if nodes := _arrays(weights, NODES):
         estimator.nodes_ = KnownNodes.restore(nodes)
-    if judge := _arrays(weights, JUDGE):
-        labels = 0 if estimator.answer_ is None else len(estimator.answer_.classes[0])
-        estimator.judge_ = Judge.restore(judge, estimator.codec_.spec, labels, estimator.device_)
+    if isinstance(estimator, Draws):
+        spec, labels = estimator.codec_.spec, classes_of(estimator.answer_)
+        estimator.judge_ = Judge.restore(_arrays(weights, JUDGE), spec, labels, estimator.device_)
     estimator.target_names_ = tuple(model["targets"])
     estimator.n_features_in_ = int(model["columns"]["count"])
     if model["columns"]["names"]:

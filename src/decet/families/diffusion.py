@@ -37,11 +37,11 @@ from decet.nn.attention import sinusoids
 from decet.nn.convolution import Filters, GroupNorm, check_list
 from decet.nn.noising import PREDICTIONS, SCHEDULES, Noising, spread
 from decet.nn.samplers import Drawing, Step, begun, even, sampled
+from decet.nn.stems import inside, outside
 from decet.nn.unet import UNet
 from decet.settings import check_whole, joined
 
 TIMES = 1_000.0  # by which times are told, as DDPM's steps
-HALF = 127.5  # of a pixel's range
 
 
 @dataclass(frozen=True)
@@ -174,7 +174,7 @@ class Denoiser(Learner):
         return self.network
 
     def loss(self, batch: Batch, phase: str) -> Loss:
-        pictures = scaled(batch.inputs[0])
+        pictures = inside(batch.inputs[0])
         t = spread(len(pictures), pictures.device, normal=self.noising.schedule == "flow")
         noise = torch.randn_like(pictures)
         told = self.network(self.noising.mixed(pictures, noise, t), t, self._labels(batch))
@@ -221,12 +221,12 @@ class Denoiser(Learner):
     def draw(self, noise: Tensor, labels: Tensor | None, how: Drawing) -> Tensor:
         """Pictures (B, C, H, W), 0 to 255."""
         *_, last = self.walk(noise, labels, how)
-        return pixels(last.x)
+        return outside(last.x)
 
     @torch.no_grad()
     def encode(self, found: Tensor, labels: Tensor | None, how: Drawing) -> Tensor:
         """The noise (B, C, H, W) from which `ddim` draws pictures of 0 to 255, about: its steps the other way."""
-        x = scaled(found)
+        x = inside(found)
         for now, then in pairwise([begun(self.noising), *even(self.noising, how.steps)[-2::-1]]):
             seen = self.picture(x, now.time, labels, 1.0)
             x = then.signal * seen + then.noise * (x - now.signal * seen) / now.noise
@@ -235,14 +235,4 @@ class Denoiser(Learner):
     def predict(self, inputs: tuple[Any, ...]) -> Tensor:
         """What the network sees in pixels as if they stood half-way, (B, C, H, W)."""
         with torch.no_grad():
-            return pixels(self.picture(scaled(inputs[0]), 0.5, None, 1.0))
-
-
-def scaled(found: Tensor) -> Tensor:
-    """Pixels 0 to 255 as -1 to 1."""
-    return found.float() / HALF - 1
-
-
-def pixels(found: Tensor) -> Tensor:
-    """-1 to 1 as pixels 0 to 255."""
-    return ((found + 1) * HALF).clamp(0, 255)
+            return outside(self.picture(inside(inputs[0]), 0.5, None, 1.0))

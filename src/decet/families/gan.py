@@ -59,6 +59,7 @@ from decet.nn.painters import (
     spectral,
 )
 from decet.nn.samplers import Drawing
+from decet.nn.stems import inside, outside
 from decet.nn.varying import varied
 from decet.settings import check_whole, joined
 
@@ -71,7 +72,6 @@ COARSEST = 4  # pixels a side of the smallest map, about
 LARGE = 24  # pixels of the shorter side from which residual stages begin at half of the size
 CHANNELS = 48  # of a CNN's first map, where not said; doubled at each further one, four times as many at most
 WIDTH = 48  # of a ResNet's first stage, where not said; three times as many at most
-MIDDLE = 127.5  # of pixels, which are -1 to 1 inside
 
 
 @dataclass(frozen=True)
@@ -357,7 +357,7 @@ class GanLearner(Learner):
         self._check_labels(labels)
         with evaluated(self.generator):
             pictures: Tensor = self.generator(noise, labels)
-        return (pictures + 1) * MIDDLE
+        return outside(pictures)
 
     @torch.no_grad()
     def encode(self, pixels: Tensor, labels: Tensor | None = None, how: Drawing | None = None) -> Tensor:
@@ -389,11 +389,6 @@ class GanLearner(Learner):
 
     def restore(self, state: Mapping[str, Any]) -> None:
         self.turn = int(state["turn"])
-
-
-def inside(pixels: Tensor) -> Tensor:
-    """Pixels 0 to 255 as -1 to 1, channels-last in memory."""
-    return pixels.to(torch.float32, memory_format=torch.channels_last) / MIDDLE - 1
 
 
 def _twice(labels: Tensor | None) -> Tensor | None:

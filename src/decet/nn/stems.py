@@ -12,8 +12,19 @@ from torch import Tensor, nn
 
 from decet.contracts import ImageSpec, TableSpec, TokenSpec
 
+HALF = 127.5  # of a pixel's range
 UNKNOWN_SHARE = 0.01  # categories hidden in training, so that the slot of unseen ones is learned
 PLAIN_SCALE = (127.5, 63.75)  # mean and spread of pixels where the data says none: -2 to 2
+
+
+def inside(pixels: Tensor) -> Tensor:
+    """Pixels (B, C, H, W), 0 to 255, as what draws pictures has them: -1 to 1, channels-last in memory."""
+    return pixels.to(torch.float32, memory_format=torch.channels_last) / HALF - 1
+
+
+def outside(drawn: Tensor) -> Tensor:
+    """And back: -1 to 1 as pixels, 0 to 255."""
+    return ((drawn + 1) * HALF).clamp(0, 255)
 
 
 class Periodic(nn.Module):

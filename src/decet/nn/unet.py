@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from decet.contracts import Body, Features
-from decet.nn.attention import attended
+from decet.nn.attention import Attention
 from decet.nn.convolution import Filters, GroupNorm
 from decet.nn.dropout import Dropout
 
@@ -108,17 +108,16 @@ class Positions(nn.Module):
 
     def __init__(self, width: int):
         super().__init__()
-        self.heads = max(1, width // HEAD)
-        while width % self.heads:
-            self.heads -= 1
-        self.norm, self.into, self.out = GroupNorm(width), nn.Linear(width, 3 * width), nn.Linear(width, width)
-        _silenced(self.out)
+        heads = max(1, width // HEAD)
+        while width % heads:
+            heads -= 1
+        self.norm, self.attention = GroupNorm(width), Attention(width, heads, heads, bias=True)
+        _silenced(self.attention.out)
 
     def forward(self, x: Tensor) -> Tensor:
         rows = self.norm(x).permute(0, 2, 3, 1).flatten(1, 2)  # (B, P, D)
-        asked = self.into(rows).unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)  # (3, B, heads, P, d)
-        told = attended(asked[0], asked[1], asked[2], None, False).transpose(1, 2).flatten(2)  # (B, P, D)
-        return x + self.out(told).unflatten(1, x.shape[2:]).permute(0, 3, 1, 2)
+        told, _ = self.attention(rows)
+        return x + told.unflatten(1, x.shape[2:]).permute(0, 3, 1, 2)
 
 
 def _silenced(layer: nn.Module) -> None:

@@ -19,12 +19,13 @@ from decet.data.splits import split
 from decet.errors import BadInput
 from decet.estimators import judge as judging
 from decet.estimators.judge import JUDGE, Judge
-from decet.estimators.picture_fits import labelled, taught
-from decet.estimators.picturing import BULK, JUDGED
+from decet.estimators.picture_fits import labelled
+from decet.estimators.picturing import BULK, JUDGED, classes_of
 from decet.estimators.reading import Given
 from decet.referee.contenders import Array, Network, Terms, answers_taken, taken
 from decet.referee.rows import OFFICIAL, Ground, official_rows
 from decet.referee.verdict import BASELINE, FLOOR
+from decet.tasks.conformal import thinned
 from decet.training.loop import train
 
 MOST = 2_000  # test pictures
@@ -61,16 +62,15 @@ def picture_ground(template: Any, X: Any, y: Any, *, groups: Any, order: Any, te
     if judged is None:
         learned, judged, how = _parted(template, given, test)
     if len(judged.rows) > MOST:
-        judged = Given(judged.rows.take(np.linspace(0, len(judged.rows) - 1, MOST).round().astype(np.int64)), None)
+        judged = Given(judged.rows.take(thinned(np.arange(len(judged.rows)), MOST)), None)
         how = f"{MOST:,} pictures of {how}"
     codec = template._inputs().fit(learned.rows)
     pixels, real = (codec.encode(part.rows)[0] for part in (learned, judged))
     answer, target = labelled(learned.answers, template.labelled)
-    watcher = taught(codec.spec, answer, int(template.seed))
-    train([judging.stage(watcher, pixels, target, torch.arange(len(pixels)))], seed=int(template.seed))
-    classes = 0 if answer is None else len(answer.classes[0])
-    judge = Judge(watcher, codec.spec, classes, template._device())
-    judge.settle(pixels[:MOST])
+    seed, device, rows = int(template.seed), template._device(), torch.arange(len(pixels))
+    judge = Judge.begun(codec.spec, classes_of(answer), seed, device)
+    train([judging.stage(judge.learner, pixels, target, rows)], seed=seed, device=device)
+    judge.settle(pixels, rows.numpy())
     sitting = Sitting(np.arange(len(real)), judge)
     ids = None if target is None else target[:, 0].numpy()
     return Ground(
