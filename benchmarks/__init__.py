@@ -18,6 +18,9 @@
     equal_time.py    networks of the same size, judged after the same time
     lstm.py          the works of the family LSTM: training speed, tiny Shakespeare, WikiText-2
     transformer.py   the works of the family Transformer: training and decoding speed, tiny Shakespeare
+    drawing.py       pictures drawn by decet and by plain loops, judged alike
+    gan.py           the works of the family GAN: training speed, MNIST beside DCGAN
+    diffusion.py     the works of the family Diffusion: training and drawing speed, MNIST beside a plain DDPM
     agents.py        agents by decet and Stable-Baselines3, watched alike; steps a second, replay memory
     dqn.py           the works of the family DQN: games beside the peer, control, frames, over-estimation
     costs.py         memory of a fit, one-row latency, start-up

@@ -12,7 +12,9 @@ from pathlib import Path
 from benchmarks.measure import Busy, Failed, Options, Runner, Work
 from benchmarks.report import goals_table, markdown
 
-FAMILIES = ("dnn", "cnn", "resnet", "lstm", "word2vec", "transformer", "gnn", "dqn", "trust", "referee")
+FAMILIES = (
+    "dnn", "cnn", "resnet", "lstm", "word2vec", "transformer", "gan", "diffusion", "gnn", "dqn", "trust", "referee",
+)  # fmt: skip
 GOOD, MISSED, WRONG, INTERRUPTED = 0, 1, 2, 130
 
 

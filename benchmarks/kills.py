@@ -1,4 +1,4 @@
-"""Real `kill -9`: a hundred runs of the command line, each killed once or twice, each gone on with `--resume`.
+"""Real `kill -9`: over a hundred runs of the command line, each killed once or twice, each gone on with `--resume`.
 
 The claim: whatever the moment, what stands in the folder is a whole model or none, and the resumed run ends with the
 weights of an unbroken one, to the bit. Moments are drawn evenly over the run; or the killer waits for the file of a
@@ -29,32 +29,38 @@ PROGRAM = (
 )
 MOMENTS = ("any moment", "while a checkpoint is written", "while the model is saved")
 CHECKPOINT, SAVING = "checkpoint/state.safetensors.tmp", (".decet-new", ".decet-commit")  # while they are written
-# What is killed: a command without --out. The one cross-fits a small table, the other sets rows aside.
+# What is killed: a command without --out, and how often. The first cross-fits a small table, the second sets rows
+# aside, the third has two players that learn of each other.
 RUNS = {
-    "breast-cancer": ("--recipe.epochs", "20"),
-    "adult": ("--recipe.epochs", "2", "--recipe.members", "2", "--family.width", "32", "--family.embedding", "none"),
-}
-KILLS, QUICK_KILLS = 50, 3  # runs of each of them
+    "breast-cancer": (50, ("table-classifier", "breast-cancer", "--recipe.epochs", "20")),
+    "adult": (50, (
+        "table-classifier", "adult", "--recipe.epochs", "2", "--recipe.members", "2", "--family.width", "32",
+        "--family.embedding", "none",
+    )),
+    "digits": (12, ("image-generator", "digits", "--family", "GAN", "--recipe.epochs", "6")),
+}  # fmt: skip
+QUICK_KILLS = 3  # runs of each of them
 
 
 def _jobs(quick: bool, runs: int) -> list[Job]:
-    parts = tuple(range(QUICK_KILLS if quick else KILLS))
     return [
-        Job("kills", table, "benchmarks.kills:killed", {"table": table}, parts=parts, mode="shared") for table in RUNS
-    ]
+        Job("kills", name, "benchmarks.kills:killed", {"name": name}, mode="shared",
+            parts=tuple(range(QUICK_KILLS if quick else often)))
+        for name, (often, _) in RUNS.items()
+    ]  # fmt: skip
 
 
-def killed(meter: Meter, place: Place, table: str, parts: list[int]) -> Iterator[dict[str, Any]]:
+def killed(meter: Meter, place: Place, name: str, parts: list[int]) -> Iterator[dict[str, Any]]:
     """A run a part: killed, looked at, resumed, compared with the unbroken run."""
-    command = ["fit", "table-classifier", table, *RUNS[table], "--out"]
-    home = place.scratch / f"kills-{table}-{parts[0]}"
+    command = ["fit", *RUNS[name][1], "--out"]
+    home = place.scratch / f"kills-{name}-{parts[0]}"
     began = time.monotonic()
     _command([*command, str(home / "unbroken")])
     span = time.monotonic() - began
     unbroken = _weights(home / "unbroken")
     for part in parts:
         out = home / "killed"
-        rng = random.Random(f"{table} {part}")
+        rng = random.Random(f"{name} {part}")
         moment = MOMENTS[part % len(MOMENTS)]
         began = time.monotonic()
         states = [_killed([*command, str(out)], out, moment, rng, span)]
@@ -132,20 +138,20 @@ def _report(found: Found, keep: Path) -> Report:
         "the unbroken run's weights": lambda record: record["same"],
         "no broken model": lambda record: "BROKEN" not in record["states"],
     }
-    for table in RUNS:
+    for name in RUNS:
         for moment in MOMENTS:
-            records = [record for record in found.of(table).records if record["moment"] == moment]
+            records = [record for record in found.of(name).records if record["moment"] == moment]
             states = Counter(state for record in records for state in record["states"])
             left = ", ".join(f"{state} {count}" for state, count in sorted(states.items()))
             good = [str(sum(map(test, records))) for test in tests.values()]
-            rows.append([table, moment, str(len(records)), str(states.total() - states["ended"]), left or "-", *good])
+            rows.append([name, moment, str(len(records)), str(states.total() - states["ended"]), left or "-", *good])
     for what, test in tests.items():
         share = sum(map(test, found.records)) / len(found.records)
         report.goals.append(found.goal(f"runs killed with kill -9 and resumed: {what}, share", ">=", 1.0, share))
     header = ("run", "killed at", "runs", "kills", "left in the folder", *tests)
-    note = "`decet fit table-classifier` in a process of its own; every other run is killed a second time, resumed."
+    note = "`decet fit` in a process of its own; every other run is killed a second time, resumed."
     report.tables.append(Table("kill -9", header, rows, note))
     return report
 
 
-WORKS = (Work("kills", "a hundred runs killed with kill -9, then resumed", _jobs, _report),)
+WORKS = (Work("kills", "over a hundred runs killed with kill -9, then resumed", _jobs, _report),)

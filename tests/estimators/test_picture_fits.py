@@ -12,10 +12,10 @@ import torch
 from PIL import Image
 from sklearn.datasets import load_digits
 
-from decet import CNN, DNN, GAN, Diffusion, ImageGenerator, Images, Recipe
+from decet import CNN, DNN, GAN, Diffusion, ImageGenerator, Images, Recipe, verify
 from decet.errors import BadInput, Unsupported
-from decet.estimators import judge
-from decet.estimators.picture_fits import SHEETS
+from decet.estimators import judge, picture_fits
+from decet.estimators.picture_fits import ALIKE, FILM, SHEETS, variety
 from decet.estimators.reading import DataWarning
 
 TINY = Diffusion(channels=(8, 16), depth=1)
@@ -95,8 +95,31 @@ def test_sheets_and_figures_follow_training(tmp_path: Path) -> None:
     sheets = sorted((tmp_path / "d" / SHEETS).glob("*.png"))
     assert len(sheets) >= 2
     assert Image.open(sheets[0]).size[0] > 100
+    film: Any = Image.open(tmp_path / "d" / SHEETS / FILM)
+    assert (film.n_frames, film.size) == (len(sheets), Image.open(sheets[0]).size)
+    film.seek(len(sheets) - 1)
+    assert np.array_equal(np.asarray(film.convert("L")), np.asarray(Image.open(sheets[-1])))
     looks = [record for record in model.history_ if record["stage"] == "draw"]
     assert all({"loss", "kernel", "recognised", "variety"} <= set(record) for record in looks)
+
+
+def test_sheets_of_an_old_run_are_not_in_the_film_of_a_new_one(tmp_path: Path) -> None:
+    x, y = digits()
+    made(recipe=Recipe(steps=312, batch=16)).fit(x, y, out=tmp_path)
+    made(recipe=Recipe(steps=208, batch=16)).fit(x[:, :6, :6], y, out=tmp_path, overwrite=True)
+    sheets = sorted((tmp_path / SHEETS).glob("*.png"))
+    film: Any = Image.open(tmp_path / SHEETS / FILM)
+    assert [sheet.stem for sheet in sheets] == ["step-0000100", "step-0000200", "step-0000208"]
+    assert (film.n_frames, film.size) == (3, Image.open(sheets[0]).size)
+
+
+def test_a_film_that_cannot_be_made_ends_no_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: Any) -> None:
+        raise OSError("no space left")
+
+    monkeypatch.setattr(picture_fits, "write_frames", full)
+    made(recipe=Recipe(steps=208, batch=16)).fit(*digits(), out=tmp_path)
+    assert verify(tmp_path)
 
 
 def test_going_on_from_a_saved_model_takes_its_weights(tmp_path: Path) -> None:
@@ -199,6 +222,80 @@ def test_another_family_may_follow_on_the_same_estimator() -> None:
 def test_recipes_of_other_tasks_are_told(said: Recipe, message: str) -> None:
     with pytest.raises(BadInput, match=message):
         made(recipe=said).fit(*digits(40))
+
+
+def test_a_player_that_wins_and_pictures_that_are_all_alike_are_told() -> None:
+    """A generator that hardly moves draws what it drew at first, and every critic knows it."""
+    x, y = digits()
+    still = GAN(generator=DNN(hidden=(16,)), critic=DNN(hidden=(64,)), latent=1, r1=0.0, r2=0.0, vary=0.0)
+    model = ImageGenerator(still, recipe=Recipe(steps=330, batch=16, lr=2e-4, average=0.9999))
+    with pytest.warns(DataWarning) as told:
+        model.fit(x, y)
+    said = [str(one.message) for one in told]
+    assert any("drawn pictures differ by" in one and "family.vary 0.5" in one for one in said)
+    assert any("the critic tells" in one and "smaller critic" in one for one in said)
+    assert set(model.warnings_) <= set(said)
+
+
+def test_what_was_told_before_a_run_was_cut_is_told_after_it(tmp_path: Path) -> None:
+    x, y = digits()
+    still = GAN(generator=DNN(hidden=(16,)), critic=DNN(hidden=(64,)), latent=1, r1=0.0, r2=0.0, vary=0.0)
+    recipe = Recipe(steps=530, batch=16, lr=2e-4, average=0.9999)
+
+    class Stop(Exception):
+        pass
+
+    def stop(record: dict[str, Any]) -> None:
+        if record["stage"] == "draw" and record["step"] > 300:
+            raise Stop
+
+    with pytest.warns(DataWarning):
+        whole = ImageGenerator(still, recipe=recipe).fit(x, y)
+    with pytest.raises(Stop):
+        ImageGenerator(still, recipe=recipe).fit(x, y, out=tmp_path, on_epoch=stop)
+    with pytest.warns(DataWarning):
+        again = ImageGenerator(still, recipe=recipe).fit(x, y, out=tmp_path, resume=True)
+    assert again.warnings_ == whole.warnings_
+
+
+def test_variety_falls_where_kinds_are_missing_and_where_each_is_drawn_in_one_way() -> None:
+    source = torch.Generator().manual_seed(0)
+    centres = 10 * torch.randn(10, 16, generator=source)
+    kinds = torch.arange(200) % 10
+    real, other = (centres[kinds] + torch.randn(200, 16, generator=source) for _ in range(2))
+    one_kind = centres[0] + torch.randn(200, 16, generator=source)
+    one_way = centres[kinds] + 0.01 * torch.randn(200, 16, generator=source)
+    assert variety(other, real) > 0.9
+    assert variety(one_kind, real) < ALIKE
+    assert variety(one_way, real) < ALIKE
+
+
+def test_copies_of_what_was_trained_on_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    x, y = digits(400)
+    trained: list[torch.Tensor] = []
+    fit, draw = picture_fits.Judge.settle, picture_fits.drawn
+
+    def settle(self: Any, pixels: torch.Tensor, rows: np.ndarray) -> None:
+        trained.append(pixels[torch.from_numpy(rows)])
+        fit(self, pixels, rows)
+
+    def by_heart(learner: Any, labels: Any, part: slice, *rest: Any) -> torch.Tensor:
+        return trained[0][part].float() if trained else draw(learner, labels, part, *rest)
+
+    monkeypatch.setattr(picture_fits.Judge, "settle", settle)
+    monkeypatch.setattr(picture_fits, "drawn", by_heart)
+    with pytest.warns(DataWarning, match=r"100.0% of the drawn pictures are as near to one trained on.*dropout"):
+        made().fit(x, y)
+
+
+def test_guidance_needs_pictures_without_labels_to_have_been_learned() -> None:
+    plain = Diffusion(channels=(8, 16), depth=1, unlabelled=0.0)
+    with pytest.raises(BadInput, match=r"family.unlabelled above 0"):
+        ImageGenerator(plain, guidance=2.0, recipe=Recipe(steps=1)).fit(*digits())
+    model = ImageGenerator(plain, recipe=Recipe(steps=1, batch=16)).fit(*digits())
+    assert model.generate(2, guidance=1.0).shape == (2, 8, 8)
+    with pytest.raises(BadInput, match=r"family.unlabelled above 0"):
+        model.generate(2, guidance=2.0)
 
 
 def test_one_label_is_no_label() -> None:

@@ -79,6 +79,13 @@ def test_the_way_between_two_begins_and_ends_there(model: Any) -> None:
     assert model.interpolate(x[0], x[1], 3, label=0).shape == (3, 8, 8)
 
 
+def test_pictures_are_drawn_again_from_their_noise(model: Any) -> None:
+    x, y = digits(40)
+    assert model.invert(x[:3], y[:3], steps=40).shape == (3, 1, 8, 8)
+    again = model.reconstruct(x, y, steps=40)
+    assert np.abs(again.astype(float) - x).mean() < 12
+
+
 def test_what_is_known_stays_when_the_rest_is_drawn(model: Any) -> None:
     x, y = digits()
     mask = np.zeros((8, 8), bool)
@@ -159,6 +166,17 @@ def test_a_gan_draws_by_label_and_between_pictures(forger: Any) -> None:
     assert np.array_equal(forger.generate(2, label=3, seed=1), forger.generate(2, label=3, seed=1))
     assert forger.interpolate(x[0], x[10], 4, label=int(y[0])).shape == (4, 8, 8)
     assert {"critic", "generator", "encoder", "told"} <= set(forger.history_[-1])
+
+
+def test_a_gan_finds_the_noise_of_pictures_and_draws_them_again(forger: Any) -> None:
+    x, y = digits(300)
+    assert forger.invert(x[:70], y[:70]).shape == (70, 16)
+    again = forger.reconstruct(x[:70], y[:70])
+    assert again.shape == x[:70].shape
+    near, far = (np.square(again.astype(float) - other).mean() for other in (x[:70], np.roll(x[:70], 1, 0)))
+    assert near < 0.8 * far
+    with pytest.raises(BadInput, match="label must say what each picture is of"):
+        forger.reconstruct(x[:2])
 
 
 @pytest.mark.parametrize(

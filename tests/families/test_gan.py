@@ -402,6 +402,38 @@ def test_a_run_that_broke_off_ends_with_the_same_bits(
     assert all(math.isfinite(record["told"]) for record in outcome.history)
 
 
+class Broken(GanLearner):
+    """Whose generator once loses what is no number, in its turn 10; notes all weights before each turn."""
+
+    def __init__(self, **said: Any):
+        torch.manual_seed(0)
+        super().__init__(GAN(**said).settled(), SPEC, 2)
+        self.seen, self.broke = list[tuple[int, Any]](), False
+
+    def loss(self, batch: Batch, phase: str) -> Any:
+        if phase == "critic":
+            self.seen.append((self.turn, copy_tree(self.state_dict())))
+        found = super().loss(batch, phase)
+        if phase == "generator" and self.turn == 10 and not self.broke:
+            self.broke = True
+            return found._replace(total=found.total * float("nan"))
+        return found
+
+
+def test_both_players_go_back_where_one_loses_what_is_no_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loop, "SAVE_STEPS", (1, 4))
+    pixels, labels = blobs(48)
+    own = recipe(steps=12, batch=16, schedule="constant")
+    model = Broken(generator=BODIES["cnn"], critic=BODIES["cnn"])
+    outcome = train([Stage(model, Resident((pixels,), labels, batch=own.batch), own)], seed=3)
+    turns = [turn for turn, _ in model.seen]
+    assert turns == [*range(11), 9, 10, 11], "back to the save point before it, with the critic's turn of it undone"
+    first, again = (weights for turn, weights in model.seen if turn == 9)
+    assert same_tree(first, again), "both players"
+    assert outcome.history[-1]["rate"] == pytest.approx(recipe().lr / 2)
+    assert all(bool(weight.isfinite().all()) for weight in model.state_dict().values() if weight.is_floating_point())
+
+
 def test_precision_is_measured_on_a_copy() -> None:
     pixels, labels = blobs(48)
     own = recipe(steps=2, batch=16, precision="auto")

@@ -363,14 +363,15 @@ def dqn_on_environments(spec: TableSpec | ImageSpec, rows: int, budget: float | 
 
 
 FEW_PICTURES = 10_000  # up to which a critic learns them by heart
-SEEN, ENDLESS = 600_000, 1_000_000  # pictures that are drawn from in all; epochs, where a budget says how long
+SEEN, OFTEN = 600_000, 600  # pictures that are learned from in all; each so often at most
+ENDLESS = 1_000_000  # epochs, where a budget says how long
 
 
 def diffusion_on_pictures(spec: ImageSpec, rows: int, budget: float | None) -> Advice:
     """Squares of pixels as channels, so that the finest map has some 14 positions a side; velocities, min-SNR weights,
     twenty steps of DPM-Solver++."""
     fold = max(1, round(min(spec.height, spec.width) / 16))
-    epochs = ENDLESS if budget is not None else max(2, round(SEEN / max(rows, 1)))
+    epochs = ENDLESS if budget is not None else min(OFTEN, max(2, round(SEEN / max(rows, 1))))
     batch = min(128, max(8, 2 ** round(math.log2(max(rows, 1) / 16))))  # of few pictures small ones
     recipe = Recipe(
         epochs=epochs, batch=batch, lr=1e-3, weight_decay=0.0, schedule="flat-cosine", warmup=0.02, clip=1.0,
@@ -381,7 +382,7 @@ def diffusion_on_pictures(spec: ImageSpec, rows: int, budget: float | None) -> A
 
 def gan_on_pictures(spec: ImageSpec, rows: int, budget: float | None) -> Advice:
     """Relativistic pairs and penalties at both kinds of pictures (2501.05441), which are varied where they are few."""
-    epochs = ENDLESS if budget is not None else max(2, round(SEEN / max(rows, 1)))
+    epochs = ENDLESS if budget is not None else min(OFTEN, max(2, round(SEEN / max(rows, 1))))
     batch = min(64, max(8, 2 ** round(math.log2(max(rows, 1) / 16))))
     recipe = Recipe(
         epochs=epochs, batch=batch, optimizer="adam", lr=5e-4, weight_decay=0.0, momentum=0.0, schedule="flat-cosine",

@@ -10,12 +10,15 @@ import copy
 import math
 import time
 import warnings
+from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from PIL import Image
 from torch import Tensor
 
 from decet.baselines import PixelGaussian
@@ -44,10 +47,10 @@ from decet.estimators.picturing import (
     way,
 )
 from decet.estimators.reading import DataWarning, Given
-from decet.estimators.sheets import write_sheet
+from decet.estimators.sheets import write_frames, write_sheet
 from decet.settings import joined
 from decet.tasks.draw import Draw, drawn
-from decet.tasks.fidelity import kernel
+from decet.tasks.fidelity import copied, kernel
 from decet.training.augment import Augmentation, asked
 from decet.training.loop import train
 from decet.training.needs import needed, seconds_of
@@ -59,12 +62,14 @@ HELD = 0.1  # share of them that drawn ones are held against
 SHORTEST = 100  # steps after which training is looked at, at least
 GLANCED, SHOWN = 256, 64  # pictures drawn to follow training by, and to be looked at
 SHEETS = "pictures"  # in a run's folder: sheets of them
+FILM, FRAMES, LASTS = "training.gif", 100, 0.2  # beside them: so many of the sheets, each for so many seconds
 UNWANTED = ("mixup", "cutmix", "grow")  # of a recipe: pictures that nobody wants drawn
 UNUSED = ("metric", "members", "bucket", "window")  # and what has no meaning here
-ALIKE = 0.5  # of the distance between real pictures, below which drawn ones are too much alike
+ALIKE = 0.5  # of the distances between real pictures, below which drawn ones are too much alike
 STRONG = 0.95  # share of pictures that a critic tells right, from which the other player learns little
 SLOWER = 1.4  # times the time that drawing and seeing a few foretell, to be safe; distances of what is seen are in it
-COPIES = 10.0  # times as many copies as among held-out pictures, from which they are told
+COPIES, MANY_COPIES = 10.0, 0.2  # times as many as among held-out pictures, or a share, from which copies are told
+FEW = 10_000  # pictures up to which copies are looked for meanwhile
 
 
 def fit(estimator: Draws, cell: Any, given: Given, call: Call) -> None:
@@ -96,7 +101,7 @@ class _Fit:
         self.seed, self.device = int(estimator.seed), estimator._device()
         self.before = gone_on_from(call, estimator)
         self.notes: list[str] = []
-        self.alarms: dict[str, str] = {}
+        self.alarms: dict[str, str] = {}  # what was told, by kind
         self.family: Any = None  # these three as soon as the pictures are read
         self.recipe = Recipe()
         self.learner: Any = None
@@ -106,6 +111,9 @@ class _Fit:
         self._settle()
         self.judge = Judge.begun(self.codec.spec, classes_of(self.answer), self.seed, self.device)
         self._check_memory()
+        if self.call.out is not None and not self.call.resume:
+            for old in self._sheets():  # of a run that this one replaces
+                old.unlink(missing_ok=True)
         source = Resident((self.pixels,), self._targets(), None, self.train, self.recipe.batch or 1)
         if self.recipe.epochs is not None:  # over the pictures, which a round goes over several times
             self.recipe = replace(self.recipe, epochs=None, steps=self.recipe.epochs * source.steps)
@@ -270,10 +278,17 @@ class _Fit:
         labels = self._labels(GLANCED)
         if labels is not None:
             figures["recognised"] = float((told == labels).double().mean())
-        figures["variety"] = _apart(seen) / max(_apart(real[:GLANCED]), 1e-9)
-        if figures["variety"] < ALIKE and self._is_under_way():
-            self._alarm("alike", f"drawn pictures differ by {figures['variety']:.0%} of what real ones do")
+        figures["variety"] = variety(seen, real[:GLANCED])
+        if len(self.train) <= FEW:
+            told_copies = copied(seen, self._known(), real)
+            figures |= {"copied": told_copies.share, "ordinary": told_copies.ordinary}
         return figures | {"score": -figures["kernel"]}
+
+    def _known(self) -> Tensor:
+        """What the judge sees in the pictures to learn from."""
+        if not hasattr(self, "known"):
+            self.known = self.judge.see(self.pixels.index_select(0, self.train))[0]
+        return self.known
 
     def _real_seen(self) -> Tensor:
         """What the judge sees in held-out pictures."""
@@ -283,19 +298,30 @@ class _Fit:
         return self.seen
 
     def _followed(self, record: dict[str, Any]) -> Any:
-        if record.get("told", 0.0) > STRONG and self._is_under_way():
-            self._alarm("critic", f"the critic tells {record['told']:.0%} of the pictures right")
+        self._watch(record)
         return None if self.call.on_epoch is None else self.call.on_epoch(record)
 
-    def _is_under_way(self) -> bool:
-        """At first nothing is as it should be."""
-        return self.rounds.at >= 2 * self.rounds.steps
+    def _watch(self, record: dict[str, Any]) -> None:
+        """Whether something looks wrong in a record of history; at first nothing is as it should be."""
+        if record.get("stage") != "draw" or record["step"] < 2 * self.rounds.steps:
+            return
+        told, alike = record.get("told", 0.0), record.get("variety", 1.0)
+        if told > STRONG:
+            self._alarm("critic", record["step"], f"the critic tells {told:.0%} of the pictures right")
+        if alike < ALIKE:
+            self._alarm("alike", record["step"], f"drawn pictures differ by {alike:.0%} of what real ones do")
+        self._watch_copies(record, record["step"])
 
-    def _alarm(self, kind: str, what: str) -> None:
+    def _watch_copies(self, figures: Mapping[str, Any], step: int) -> None:
+        share, ordinary = figures.get("copied") or 0.0, figures.get("ordinary") or 0.0
+        if share > min(COPIES * ordinary, max(MANY_COPIES, 2 * ordinary)):
+            self._alarm("copies", step, f"{share:.1%} of the drawn pictures are as near to one trained on")
+
+    def _alarm(self, kind: str, step: int, what: str) -> None:
         """Say once what looks wrong, and what may help."""
         if kind in self.alarms:
             return
-        self.alarms[kind] = f"after {self.rounds.at:,} steps {what}: {self.family.remedies[kind]}."
+        self.alarms[kind] = f"after {step:,} steps {what}: {self.family.remedies[kind]}."
         self.call.show.say(self.alarms[kind])
 
     # -------------------------------------------------------------------------------------------------- the end
@@ -307,8 +333,7 @@ class _Fit:
         real, train = (self.pixels.index_select(0, rows) for rows in (self.held[:count], self.train))
         made = torch.cat([self._drawn(self.learner, i, min(i + BULK, count), JUDGED) for i in range(0, count, BULK)])
         figures = figures_of(self.judge, real, made, self._labels(count), train)
-        if (figures.get("copied") or 0.0) > COPIES * (figures.get("ordinary") or 1.0):
-            self._alarm("copies", f"{figures['copied']:.1%} of the drawn pictures are as near to one trained on")
+        self._watch_copies(figures, self.rounds.at)
         others = self.pixels.index_select(0, self.beside[:count])
         names = None if self.target is None else self.target[self.train, 0].numpy()
         shown = train.permute(0, 2, 3, 1).numpy()
@@ -318,10 +343,28 @@ class _Fit:
             figures[f"frechet_{name}"] = figures_of(self.judge, real, pictures, None).get("frechet")
         return figures
 
+    def _sheets(self) -> list[Path]:
+        """Those that this run has written, by steps."""
+        return [] if self.call.out is None else sorted((self.call.out / SHEETS).glob("step-*.png"))
+
+    def _film(self) -> None:
+        """With `out` the sheets of training, one after the other; a film that cannot be made ends no training."""
+        sheets = self._sheets()
+        if len(sheets) < 2 or self.call.out is None:
+            return
+        chosen = np.unique(np.linspace(0, len(sheets) - 1, FRAMES).round().astype(int))
+        try:
+            write_frames(self.call.out / SHEETS / FILM, [Image.open(sheets[place]) for place in chosen], LASTS)
+        except (BadInput, OSError) as error:
+            self.call.show.say(f"no film of training was made: {error}")
+
     def _keep(self, outcome: Any) -> None:
         """What was learned, as attributes with a trailing underscore."""
         estimator: Any = self.estimator
         self.learner = self.learner.to(self.device).eval()
+        for record in outcome.history:  # what was told before a run was cut is told again
+            self._watch(record)
+        self._film()
         metrics = self._figures()
         estimator.learner_, estimator.device_, estimator.judge_ = self.learner, self.device, self.judge
         estimator.codec_, estimator.answer_ = self.codec, self.answer
@@ -350,9 +393,27 @@ class _Fit:
             warnings.warn("training was interrupted; the weights so far are kept.", DataWarning, stacklevel=5)
 
 
+def variety(seen: Tensor, real: Tensor) -> float:
+    """How far drawn pictures are from each other, over how far real ones are, by what is seen in both (n, D).
+
+    The lesser of two ratios: of the mean distance, which falls where kinds are missing, and of that to the nearest,
+    which falls where each kind is drawn in one way only.
+    """
+    ratios = []
+    for measure in (_apart, _to_nearest):
+        ratios.append(measure(seen[: len(real)]) / max(measure(real[: len(seen)]), 1e-9))
+    return min(ratios)
+
+
 def _apart(seen: Tensor) -> float:
     """The mean distance of what is seen in different pictures (n, D)."""
-    return float(torch.pdist(seen[:GLANCED].float()).mean())
+    return float(torch.pdist(seen.float()).mean())
+
+
+def _to_nearest(seen: Tensor) -> float:
+    """The mean distance of what is seen in a picture to that in the one most like it."""
+    apart = torch.cdist(seen.float(), seen.float())
+    return float(apart.fill_diagonal_(math.inf).amin(1).mean())
 
 
 def labelled(answers: Any, wanted: bool | None) -> tuple[LabelCodec | None, Tensor | None]:

@@ -106,9 +106,15 @@ class Diffusion:
             raise Unsupported(
                 f"Diffusion draws pictures. Received: {'clips' if isinstance(spec, ImageSpec) else spec}."
             )
-        return Denoiser(joined(self, FALLBACK), spec, classes)
+        return Denoiser(joined(self, USUAL.get(self.schedule or ""), FALLBACK), spec, classes)
+
+    @property
+    def guided(self) -> bool:
+        """Whether pictures without labels are learned, too, by which labels can be made to count for more."""
+        return self.unlabelled != 0
 
 
+USUAL = {"flow": Diffusion(snr=0.0)}  # of a schedule that is said: all velocities alike, as 2210.02747 has it
 FALLBACK = Diffusion(
     channels=(64, 128),
     depth=2,

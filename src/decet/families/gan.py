@@ -108,6 +108,7 @@ class GAN:
     reads: ClassVar[tuple[type, ...]] = (ImageSpec,)
     bodies: ClassVar[dict[str, tuple[type, ...]]] = {"generator": PLAYERS, "critic": PLAYERS}
     stepwise: ClassVar[bool] = False  # a picture comes in one step
+    guided: ClassVar[bool] = False  # and a label counts as learned
     remedies: ClassVar[dict[str, str]] = {  # what may help against what a fit sees
         "alike": "say larger family.r1 and family.r2, a smaller recipe.lr, or of few pictures family.vary 0.5",
         "critic": "say larger family.r1 and family.r2, a smaller critic (family.critic), or family.vary 0.5",
@@ -254,7 +255,8 @@ class GanLearner(Learner):
         super().__init__()
         self.settings, self.classes, self.latent = settings, classes, settings.latent or 1
         numbers = self.latent + (LABEL if classes else 0)
-        self.generator = Generator(painter(settings.generator, numbers, spec), classes)
+        bounded = not isinstance(settings.generator, ResNet)
+        self.generator = Generator(painter(settings.generator, numbers, spec), classes, bounded)
         eyes = reader(settings.critic, spec, still=not settings.spectral)
         self.critic = Critic(eyes, eyes.width, classes, biased=settings.loss in ("vanilla", "hinge"))
         if settings.spectral:

@@ -64,14 +64,19 @@ def evaluated(network: nn.Module) -> Iterator[None]:
 
 
 class Generator(nn.Module):
-    """noise (B, Z), labels (B,) -> pictures (B, C, H, W), -1 to 1; a label's vector is joined to the noise."""
+    """noise (B, Z), labels (B,) -> pictures (B, C, H, W); a label's vector is joined to the noise.
 
-    def __init__(self, painter: nn.Module, classes: int = 0):
+    bounded: by tanh, -1 to 1. Residual branches need no bound, as R3GAN's have none, and cannot bear one where pictures
+    are black or white: a tanh that is at its end passes no gradient, and all of them fall silent together.
+    """
+
+    def __init__(self, painter: nn.Module, classes: int = 0, bounded: bool = True):
         super().__init__()
-        self.painter, self.labels = painter, labels_of(classes, LABEL)
+        self.painter, self.labels, self.bounded = painter, labels_of(classes, LABEL), bounded
 
     def forward(self, noise: Tensor, labels: Tensor | None = None) -> Tensor:
-        return torch.tanh(self.painter(_with_label(noise, self.labels, labels)).float())
+        drawn = self.painter(_with_label(noise, self.labels, labels)).float()
+        return torch.tanh(drawn) if self.bounded else drawn
 
 
 class Critic(nn.Module):
