@@ -80,10 +80,10 @@ def test_maps_become_about_four_pixels_a_side_where_no_stages_are_said() -> None
     assert channels_of(CNN(), (28, 28)) == (48, 96, 192)
     assert channels_of(CNN(), (8, 12)) == (48,)
     assert channels_of(CNN(channels=(5,)), (28, 28)) == (5,)
-    assert stages_of(ResNet(), (28, 28)) == ((48, 96, 144), (1, 1, 1), True)
-    assert stages_of(ResNet(), (8, 8)) == ((48, 96), (1, 1), False)
-    assert stages_of(ResNet(stem="small", width=4), (28, 28)) == ((4, 8, 12, 12), (1,) * 4, False)
-    assert stages_of(ResNet(blocks=(0, 2)), (28, 28)) == ((48, 96), (0, 2), True)
+    assert stages_of(ResNet(), (28, 28)) == ((32, 64, 128), (1, 1, 1), True)
+    assert stages_of(ResNet(), (8, 8)) == ((32, 64), (1, 1), False)
+    assert stages_of(ResNet(stem="small", width=4), (28, 28)) == ((4, 8, 16, 16), (1,) * 4, False)
+    assert stages_of(ResNet(blocks=(0, 2)), (28, 28)) == ((32, 64), (0, 2), True)
 
 
 @pytest.mark.parametrize("sides", [(28, 28), (32, 32), (48, 20), (9, 31)])

@@ -86,7 +86,7 @@ def test_weights_are_min_snrs() -> None:
     capped = snr.clamp(max=5.0)
     torch.testing.assert_close(noising.weight(t, "picture", 5.0), capped)
     torch.testing.assert_close(noising.weight(t, "noise", 5.0), capped / snr)
-    torch.testing.assert_close(noising.weight(t, "velocity", 5.0), capped / (snr + 1))
+    torch.testing.assert_close(noising.weight(t, "velocity", 5.0), (capped + 1) / (snr + 1))
 
 
 @pytest.mark.parametrize("noising", ALL, ids=named)

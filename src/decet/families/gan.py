@@ -71,7 +71,7 @@ SAID: dict[type, tuple[str, ...]] = {  # what a player's settings may say; a DNN
 COARSEST = 4  # pixels a side of the smallest map, about
 LARGE = 24  # pixels of the shorter side from which residual stages begin at half of the size
 CHANNELS = 48  # of a CNN's first map, where not said; doubled at each further one, four times as many at most
-WIDTH = 48  # of a ResNet's first stage, where not said; three times as many at most
+WIDTH = 32  # of a ResNet's first stage, where not said; doubled at each further one, four times as many at most
 
 
 @dataclass(frozen=True)
@@ -238,7 +238,7 @@ def stages_of(player: ResNet, sides: tuple[int, int]) -> tuple[tuple[int, ...], 
     halved = player.stem == "large" if player.stem is not None else min(sides) >= LARGE
     stages = max(1, 1 + round(math.log2(min(sides) / COARSEST)) - halved)
     width, count = player.width or WIDTH, len(player.widths or player.blocks or (1,) * stages)
-    widths = player.widths or tuple(width * min(2**i, 3) for i in range(count))
+    widths = player.widths or tuple(width * min(2**i, 4) for i in range(count))
     blocks = player.blocks or (1,) * count
     if len(widths) != len(blocks):
         raise BadInput(f"blocks and widths must name as many stages. Received: blocks={blocks}, widths={widths}.")
@@ -255,8 +255,8 @@ class GanLearner(Learner):
         super().__init__()
         self.settings, self.classes, self.latent = settings, classes, settings.latent or 1
         numbers = self.latent + (LABEL if classes else 0)
-        bounded = not isinstance(settings.generator, ResNet)
-        self.generator = Generator(painter(settings.generator, numbers, spec), classes, bounded)
+        soft = not isinstance(settings.generator, ResNet)
+        self.generator = Generator(painter(settings.generator, numbers, spec), classes, soft)
         eyes = reader(settings.critic, spec, still=not settings.spectral)
         self.critic = Critic(eyes, eyes.width, classes, biased=settings.loss in ("vanilla", "hinge"))
         if settings.spectral:

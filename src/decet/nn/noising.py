@@ -92,7 +92,10 @@ class Noising:
                 return _of(self.slopes(t)[1], x) * x - _of(self.noise(t), x) * told
 
     def weight(self, t: Tensor, prediction: str, most: float) -> Tensor:
-        """The weight (B,) of an error in what is told: as if the picture's had min(SNR, most) (2303.09556)."""
+        """The weight (B,) of an error in what is told: as if the picture's had min(SNR, most) (2303.09556).
+
+        Of the velocity min(SNR, most) + 1: without the one nothing is learned at noise alone, where drawing begins.
+        """
         signal, noise = self.signal(t), self.noise(t)
         capped = torch.minimum((signal / noise.clamp(min=TINY)) ** 2, torch.full_like(t, most))
         match prediction:
@@ -101,7 +104,7 @@ class Noising:
             case "noise":
                 return capped * (noise / signal.clamp(min=TINY)) ** 2
             case _:
-                return capped * noise**2
+                return (capped + 1) * noise**2
 
     def time(self, ratio: Tensor) -> Tensor:
         """When noise stands to signal so: n(t) / s(t) = ratio, from 0 to infinity."""

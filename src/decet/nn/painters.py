@@ -29,6 +29,7 @@ from decet.nn.stems import drawn
 SLOPE = 0.2  # of leaky rectifiers, below zero
 GAIN = math.sqrt(2 / (1 + SLOPE**2))  # which keeps the variance through one of these
 LABEL = 32  # numbers that a label is embedded to
+FAINT = 0.1  # spread of what branches without norms draw first: where a tanh is at its end nothing is learned
 
 Sides = tuple[int, int]
 
@@ -64,19 +65,26 @@ def evaluated(network: nn.Module) -> Iterator[None]:
 
 
 class Generator(nn.Module):
-    """noise (B, Z), labels (B,) -> pictures (B, C, H, W); a label's vector is joined to the noise.
+    """noise (B, Z), labels (B,) -> pictures (B, C, H, W), -1 to 1; a label's vector is joined to the noise.
 
-    bounded: by tanh, -1 to 1. Residual branches need no bound, as R3GAN's have none, and cannot bear one where pictures
-    are black or white: a tanh that is at its end passes no gradient, and all of them fall silent together.
+    By tanh. Where branches have no norms it is by `cut` (soft False): a tanh at its end passes no gradient, so that
+    where pictures are mostly black all of it falls silent and stays so.
     """
 
-    def __init__(self, painter: nn.Module, classes: int = 0, bounded: bool = True):
+    def __init__(self, painter: nn.Module, classes: int = 0, soft: bool = True):
         super().__init__()
-        self.painter, self.labels, self.bounded = painter, labels_of(classes, LABEL), bounded
+        self.painter, self.labels, self.soft = painter, labels_of(classes, LABEL), soft
 
     def forward(self, noise: Tensor, labels: Tensor | None = None) -> Tensor:
         drawn = self.painter(_with_label(noise, self.labels, labels)).float()
-        return torch.tanh(drawn) if self.bounded else drawn
+        return torch.tanh(drawn) if self.soft else cut(drawn)
+
+
+def cut(x: Tensor) -> Tensor:
+    """x brought to -1 to 1; beyond, a share of the gradient passes all the same (`SLOPE`)."""
+    inside = x.clamp(-1, 1)
+    beyond = x - inside
+    return inside + SLOPE * (beyond - beyond.detach())
 
 
 class Critic(nn.Module):
@@ -263,7 +271,7 @@ class ResidualPainter(nn.Module):
             if i:
                 layers += [_conv(widths[i], widths[i - 1], kernel=1, bias=False), Resample(maps[i], maps[i - 1])]
         layers.append(_rectifier())
-        layers.append(Doubled(widths[0], outputs, 4, sides) if halved else _conv(widths[0], outputs))
+        layers.append(Doubled(widths[0], outputs, 4, sides, FAINT) if halved else _conv(widths[0], outputs, FAINT))
         self.layers = nn.Sequential(*layers)
 
     def forward(self, numbers: Tensor) -> Tensor:
