@@ -16,7 +16,7 @@ from benchmarks import drawing
 from benchmarks.measure import Job, Work, in_turns
 from benchmarks.report import Found, Goal, Report, Table, ratio_of_medians, shown, spread
 
-SECONDS, QUICK_SECONDS = 60.0, 6.0  # that every contender trains
+SECONDS, QUICK_SECONDS = 30.0, 6.0  # that every contender trains
 FASTER, ALIKE, LEANER = 2.0, 1.0, 1.0  # than the plain loop; than one with our layout; of its memory
 ROWS = 3_000  # of a quick run, of each part
 STEPS = {"GAN": 10_900, "DCGAN": 6_500}  # of as much work, as `work_of` counts it

@@ -15,6 +15,7 @@ min-SNR weights 2303.09556; zero terminal SNR 2305.08891; flow matching 2210.027
 Differs from the papers:
 1. Time is continuous, from 0 to 1, in equal parts over a batch (2107.00630), so that steps are chosen when drawing.
 2. What the network tells is brought to the range of pixels before each step, whatever the sampler.
+3. min-SNR weights of velocities are (min(SNR, snr) + 1) / (SNR + 1), which is not 0 at noise alone.
 
 Reads pictures. Good at: variety, faithful pictures of every kind in the data, filling in. Weak at: speed, since it
 takes many evaluations a picture where a GAN takes one.

@@ -18,7 +18,8 @@ residual players (R3GAN) 2501.05441; r1, r2 1801.04406; WGAN-GP 1704.00028; spec
 
 Differs from the papers:
 1. Penalties are taken at the pictures as the critic sees them, varied ones too, of both kinds in one pass.
-2. A CNN that is the critic has no norm unless one is said: with batch norm no penalty has a meaning.
+2. A CNN that is the critic has no norm unless one is said: with batch norm no penalty has a meaning. What residual
+   branches draw is bent at black and white, not bound by a tanh, behind which they fall silent, nor unbound.
 3. The encoder moves alone, the generator learns of the critic only: squared errors of pixels would blur what it draws.
    So the encoder looks for a place in what the generator can draw, and no second critic judges its answers.
 
@@ -181,8 +182,8 @@ USUAL = {  # of a loss that is said
     "wasserstein": GAN(r1=0.0, r2=0.0, loss="wasserstein", penalty=10.0, lazy=1, critic_steps=5),
 }
 FALLBACK = GAN(
-    generator=CNN(),
-    critic=CNN(),
+    generator=ResNet(),
+    critic=ResNet(),
     latent=64,
     loss="relativistic",
     r1=1.0,

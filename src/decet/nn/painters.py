@@ -29,6 +29,7 @@ from decet.nn.stems import drawn
 SLOPE = 0.2  # of leaky rectifiers, below zero
 GAIN = math.sqrt(2 / (1 + SLOPE**2))  # which keeps the variance through one of these
 LABEL = 32  # numbers that a label is embedded to
+BEYOND = 0.1  # of what residual generators draw beyond black and white, that is seen
 FAINT = 0.1  # spread of what branches without norms draw first: where a tanh is at its end nothing is learned
 
 Sides = tuple[int, int]
@@ -67,8 +68,8 @@ def evaluated(network: nn.Module) -> Iterator[None]:
 class Generator(nn.Module):
     """noise (B, Z), labels (B,) -> pictures (B, C, H, W), -1 to 1; a label's vector is joined to the noise.
 
-    By tanh. Where branches have no norms it is by `cut` (soft False): a tanh at its end passes no gradient, so that
-    where pictures are mostly black all of it falls silent and stays so.
+    By tanh. Where branches have no norms it is by `bent` (soft False), which goes a little beyond: a tanh at its end
+    passes no gradient, so that where pictures are mostly black all of it falls silent and stays so.
     """
 
     def __init__(self, painter: nn.Module, classes: int = 0, soft: bool = True):
@@ -77,14 +78,13 @@ class Generator(nn.Module):
 
     def forward(self, noise: Tensor, labels: Tensor | None = None) -> Tensor:
         drawn = self.painter(_with_label(noise, self.labels, labels)).float()
-        return torch.tanh(drawn) if self.soft else cut(drawn)
+        return torch.tanh(drawn) if self.soft else bent(drawn)
 
 
-def cut(x: Tensor) -> Tensor:
-    """x brought to -1 to 1; beyond, a share of the gradient passes all the same (`SLOPE`)."""
+def bent(x: Tensor) -> Tensor:
+    """x within -1 to 1, a tenth of what it is beyond: so a critic sees how far it went, and calls it back."""
     inside = x.clamp(-1, 1)
-    beyond = x - inside
-    return inside + SLOPE * (beyond - beyond.detach())
+    return inside + BEYOND * (x - inside)
 
 
 class Critic(nn.Module):
