@@ -372,7 +372,7 @@ def diffusion_on_pictures(spec: ImageSpec, rows: int, budget: float | None) -> A
     twenty steps of DPM-Solver++."""
     fold = max(1, round(min(spec.height, spec.width) / 16))
     epochs = ENDLESS if budget is not None else min(OFTEN, max(2, round(SEEN / max(rows, 1))))
-    batch = min(128, max(32, 2 ** round(math.log2(max(rows, 1) / 16))))  # of few pictures small ones
+    batch = min(128, max(8, min(32, rows // 4), 2 ** round(math.log2(max(rows, 1) / 16))))  # of few small ones
     recipe = Recipe(
         epochs=epochs, batch=batch, lr=1e-3, weight_decay=0.0, schedule="flat-cosine", warmup=0.02, clip=1.0,
         average=0.999, precision="auto",
@@ -383,7 +383,7 @@ def diffusion_on_pictures(spec: ImageSpec, rows: int, budget: float | None) -> A
 def gan_on_pictures(spec: ImageSpec, rows: int, budget: float | None) -> Advice:
     """Relativistic pairs and penalties at both kinds of pictures (2501.05441), which are varied where they are few."""
     epochs = ENDLESS if budget is not None else min(OFTEN, max(2, round(SEEN / max(rows, 1))))
-    batch = min(64, max(32, 2 ** round(math.log2(max(rows, 1) / 16))))
+    batch = min(64, max(8, min(32, rows // 4), 2 ** round(math.log2(max(rows, 1) / 16))))
     recipe = Recipe(
         epochs=epochs, batch=batch, optimizer="adam", lr=5e-4, weight_decay=0.0, momentum=0.0, schedule="flat-cosine",
         warmup=0.0, clip=0.0, average=0.999, precision="auto",
