@@ -19,7 +19,7 @@ from benchmarks.report import Found, Goal, Report, Table, ratio_of_medians, show
 SECONDS, QUICK_SECONDS = 30.0, 6.0  # that every contender trains
 FASTER, ALIKE, LEANER = 2.0, 1.0, 1.0  # than the plain loop; than one with our layout; of its memory
 ROWS = 3_000  # of a quick run, of each part
-STEPS = {"GAN": 10_900, "DCGAN": 6_500}  # of as much work, as `work_of` counts it
+STEPS = {"GAN": 7_450, "DCGAN": 6_500}  # of as much work, as `work_of` counts it
 COUNT, QUICK_COUNT = 50_000, 500  # pictures that are judged
 SHORTER, SEEDS = 4, 3  # runs so many times shorter, of so many seeds, tell what chance does
 NEARER, RECOGNISED = 0.5, 0.97  # of DCGAN's distance, at most; share of pictures that are what was asked for
