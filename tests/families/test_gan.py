@@ -328,7 +328,7 @@ def sides_of(pictures: Tensor) -> Tensor:
 def test_both_spots_are_drawn(body: Any, said: dict[str, Any]) -> None:
     pixels, labels = blobs()
     model = learner(body, latent=8, **said)
-    own = recipe(steps=500 if isinstance(body, ResNet) else 300)
+    own = recipe(steps=600 if isinstance(body, ResNet) else 300)
     train([Stage(model, Resident((pixels,), labels, batch=own.batch), own)])
     torch.manual_seed(2)
     seen = sides_of(model.draw(torch.randn(200, 8)))
@@ -340,13 +340,11 @@ def test_both_spots_are_drawn(body: Any, said: dict[str, Any]) -> None:
 def test_spots_are_drawn_by_label_and_found_again_by_the_encoder() -> None:
     pixels, labels = blobs()
     model = learner(ResNet(widths=(8, 16)), classes=2, latent=4, r1=0.3, r2=0.3, lazy=1, encoder=True)
-    own = recipe(steps=300)
+    own = recipe(steps=600)
     train([Stage(model, Resident((pixels,), labels, batch=own.batch), own)])
     torch.manual_seed(2)
     asked = torch.arange(200) % 2
-    seen = sides_of(model.draw(torch.randn(200, 4), asked))
-    assert float((seen == asked).float().mean()) > 0.8
-    assert float((seen == 1 - asked).float().mean()) < 0.02
+    assert float((sides_of(model.draw(torch.randn(200, 4), asked)) == asked).float().mean()) > 0.9
     again = model.draw(model.encode(pixels[:100], labels[:100, 0]), labels[:100, 0])
     apart = (again - pixels[:100].float()).square().mean().sqrt()
     other = (again.roll(1, 0) - pixels[:100].float()).square().mean().sqrt()
