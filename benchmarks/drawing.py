@@ -57,7 +57,6 @@ def prepare(meter: Meter, place: Place, rows: int | None) -> dict[str, Any]:
     import numpy as np
     import torch
 
-    from decet.contracts import ImageSpec
     from decet.data.datasets import load
     from decet.estimators import judge as judging
     from decet.training.loop import train
@@ -72,7 +71,7 @@ def prepare(meter: Meter, place: Place, rows: int | None) -> dict[str, Any]:
     for name, array in digits._asdict().items():
         np.save(place.scratch / f"{name}.npy", np.ascontiguousarray(array))
     pixels, known = _pixels(digits.X), torch.from_numpy(digits.y)[:, None]
-    judge = judging.Judge.begun(ImageSpec(1, 28, 28, scale=_scale(digits)), LABELS, 0, torch.device("cpu"))
+    judge = judging.Judge.begun(_spec(digits), LABELS, 0, torch.device("cpu"))
     train([judging.stage(judge.learner, pixels, known, torch.arange(len(pixels)))])
     judge.settle(pixels, np.arange(len(pixels)))
     np.savez(place.scratch / "judge.npz", **judge.state())
@@ -86,25 +85,25 @@ def digits_of(place: Place) -> Digits:
     return Digits(*(np.load(place.scratch / f"{name}.npy") for name in Digits._fields))
 
 
-def judged(place: Place, digits: Digits, made: Any, labels: Any = None) -> dict[str, float | None]:
-    """What the judge sees in drawn pictures (n, 28, 28) beside all test pictures. labels (n,): what they are to be."""
+def judged(place: Place, digits: Digits, made: Any, labels: Any = None, few: int = 0) -> dict[str, float | None]:
+    """What the judge sees in drawn pictures (n, 28, 28) beside all test pictures. labels (n,): what they are to be.
+    few: of so many of them the Frechet distance, too."""
     import numpy as np
     import torch
 
-    from decet.contracts import ImageSpec
     from decet.estimators.judge import Judge
     from decet.estimators.picturing import figures_of
     from decet.tasks.fidelity import balance
 
     with np.load(place.scratch / "judge.npz") as arrays:
-        spec = ImageSpec(1, 28, 28, scale=_scale(digits))
-        judge = Judge.restore(dict(arrays), spec, LABELS, torch.device("cpu"))
+        judge = Judge.restore(dict(arrays), _spec(digits), LABELS, torch.device("cpu"))
     known = None if labels is None else torch.from_numpy(labels)
     figures = figures_of(judge, _pixels(digits.held), _pixels(made), known, _pixels(digits.X))
-    told = judge.see(_pixels(made))[1]
-    shares = torch.bincount(told, minlength=LABELS).double() / len(told)
-    least, most = float(shares.min()), float(shares.max())
-    return figures | {"departure": balance(told, LABELS)["departure"], "seldomest": least, "commonest": most}
+    told = balance(judge.see(_pixels(made))[1], LABELS)
+    figures |= {"departure": told["departure"], "seldomest": min(told["shares"]), "commonest": max(told["shares"])}
+    if few:
+        figures["few"] = figures_of(judge, _pixels(digits.held), _pixels(made[:few]), None)["frechet"]
+    return figures
 
 
 def _pixels(X: Any) -> Any:
@@ -114,8 +113,10 @@ def _pixels(X: Any) -> Any:
     return torch.from_numpy(X).unsqueeze(1)
 
 
-def _scale(digits: Digits) -> tuple[tuple[float, float]]:
-    return ((float(digits.X.mean()), float(digits.X.std())),)
+def _spec(digits: Digits) -> Any:
+    from decet.contracts import ImageSpec
+
+    return ImageSpec(1, 28, 28, scale=((float(digits.X.mean()), float(digits.X.std())),))
 
 
 # ------------------------------------------------------------------------------------------------------------ decet
@@ -141,12 +142,11 @@ def _begun(family: str, digits: Digits, seed: int) -> tuple[Any, Any]:
     """A learner, and the recipe that the map has for it."""
     import torch
 
-    from decet.contracts import ImageSpec
     from decet.estimators.catalog import ImageGenerator
     from decet.settings import joined
     from decet.training.recipe import FALLBACK, Recipe
 
-    spec, said = ImageSpec(1, 28, 28, scale=_scale(digits)), family_of(family)
+    spec, said = _spec(digits), family_of(family)
     cell = next(cell for cell in ImageGenerator.row if cell.family is type(said))
     advice = cell.advise(spec, len(digits.X), None)
     torch.manual_seed(seed)
@@ -237,7 +237,11 @@ def quality(
             model.fit(digits.X, digits.y, out=out, resume=True)
     meter.stop()
     pictures = steps * model.recipe_.batch
-    found = {"seconds": model.provenance_["seconds"], "arithmetic": model.plan_["precision"], "seed": seed}
+    found = {
+        "seconds": sum(record["seconds"] for record in model.history_),
+        "arithmetic": model.plan_["precision"],
+        "seed": seed,
+    }
     found |= {"pictures": pictures, "work": work_of(model.learner_, labelled) * pictures / 1e12}
     labels = np.arange(count) % LABELS if labelled else None
     names = None if labels is None else model.classes_[labels]
@@ -251,9 +255,7 @@ def quality(
 
 def _told(place: Place, digits: Digits, made: Any, labels: Any, few: int, way: list[Any]) -> dict[str, Any]:
     """Figures by name, and by the way in which the pictures were drawn."""
-    figures = judged(place, digits, made, labels)
-    if few:
-        figures["few"] = judged(place, digits, made[:few])["frechet"]
+    figures = judged(place, digits, made, labels, few)
     return {f"{name}@{way[0]} {way[1]}" if way else name: value for name, value in figures.items()}
 
 

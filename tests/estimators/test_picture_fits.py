@@ -15,7 +15,7 @@ from sklearn.datasets import load_digits
 from decet import CNN, DNN, GAN, Diffusion, ImageGenerator, Images, Recipe, verify
 from decet.errors import BadInput, Unsupported
 from decet.estimators import judge, picture_fits
-from decet.estimators.picture_fits import ALIKE, FILM, SHEETS, variety
+from decet.estimators.picture_fits import FILM, SHEETS
 from decet.estimators.reading import DataWarning
 
 TINY = Diffusion(channels=(8, 16), depth=1)
@@ -258,18 +258,6 @@ def test_what_was_told_before_a_run_was_cut_is_told_after_it(tmp_path: Path) -> 
     assert again.warnings_ == whole.warnings_
 
 
-def test_variety_falls_where_kinds_are_missing_and_where_each_is_drawn_in_one_way() -> None:
-    source = torch.Generator().manual_seed(0)
-    centres = 10 * torch.randn(10, 16, generator=source)
-    kinds = torch.arange(200) % 10
-    real, other = (centres[kinds] + torch.randn(200, 16, generator=source) for _ in range(2))
-    one_kind = centres[0] + torch.randn(200, 16, generator=source)
-    one_way = centres[kinds] + 0.01 * torch.randn(200, 16, generator=source)
-    assert variety(other, real) > 0.9
-    assert variety(one_kind, real) < ALIKE
-    assert variety(one_way, real) < ALIKE
-
-
 def test_copies_of_what_was_trained_on_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
     x, y = digits(400)
     trained: list[torch.Tensor] = []
@@ -296,6 +284,22 @@ def test_guidance_needs_pictures_without_labels_to_have_been_learned() -> None:
     assert model.generate(2, guidance=1.0).shape == (2, 8, 8)
     with pytest.raises(BadInput, match=r"family.unlabelled above 0"):
         model.generate(2, guidance=2.0)
+
+
+@pytest.mark.parametrize("count", [10, 14])
+def test_a_handful_of_pictures_is_looked_at_too(count: int) -> None:
+    x, _ = digits(count)
+    model = made(recipe=Recipe(steps=204, batch=4)).fit(x)
+    assert all(np.isfinite(record["variety"]) for record in model.history_ if record["stage"] == "draw")
+
+
+def test_memory_is_that_of_the_dearest_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A generator much larger than its critic takes most in its own turn, which is not the first."""
+    monkeypatch.setattr(picture_fits, "free_memory", lambda: 30_000_000)
+    large = GAN(generator=CNN(channels=(64,), depth=6), critic=DNN(hidden=(4,)), loss="vanilla", latent=8)
+    x, y = digits(1_700)
+    with pytest.raises(BadInput, match="a step of 1,024 pictures of 8 x 8 takes about"):
+        ImageGenerator(large, recipe=Recipe(steps=1, batch=1_024)).fit(x, y)
 
 
 def test_one_label_is_no_label() -> None:

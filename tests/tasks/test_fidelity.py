@@ -26,6 +26,7 @@ from decet.tasks.fidelity import (
     frechet,
     kernel,
     precision_recall,
+    variety,
 )
 
 RNG = np.random.default_rng(0)
@@ -405,3 +406,15 @@ def test_no_figure_is_ever_infinite_or_no_number(count: int, others: int, width:
 def test_what_has_no_figure_is_told(call, message: str) -> None:
     with pytest.raises(BadInput, match=message):
         call()
+
+
+def test_variety_falls_where_kinds_are_missing_and_where_each_is_drawn_in_one_way() -> None:
+    source = torch.Generator().manual_seed(0)
+    centres = 10 * torch.randn(10, 16, generator=source)
+    kinds = torch.arange(200) % 10
+    real, other = (centres[kinds] + torch.randn(200, 16, generator=source) for _ in range(2))
+    one_kind = centres[0] + torch.randn(200, 16, generator=source)
+    one_way = centres[kinds] + 0.01 * torch.randn(200, 16, generator=source)
+    assert variety(real, other) > 0.9
+    assert variety(real, one_kind) < 0.5
+    assert variety(real, one_way) < 0.5

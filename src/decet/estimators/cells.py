@@ -362,17 +362,22 @@ def dqn_on_environments(spec: TableSpec | ImageSpec, rows: int, budget: float | 
     return Advice(DQN(network=network, ratio=0.25, follow=100), _OF_PLAY, asked)
 
 
-FEW_PICTURES = 10_000  # up to which a critic learns them by heart
+FEW_PICTURES = 10_000  # below which a critic learns them by heart
 SEEN, OFTEN = 600_000, 600  # pictures that are learned from in all; each so often at most
 ENDLESS = 1_000_000  # epochs, where a budget says how long
+
+
+def _drawn_from(rows: int, budget: float | None, most: int) -> tuple[int, int]:
+    """Epochs of so many pictures, and the size of a batch, of few pictures a small one, `most` at most."""
+    epochs = ENDLESS if budget is not None else min(OFTEN, max(2, round(SEEN / max(rows, 1))))
+    return epochs, min(most, max(8, min(32, rows // 4), 2 ** round(math.log2(max(rows, 1) / 16))))
 
 
 def diffusion_on_pictures(spec: ImageSpec, rows: int, budget: float | None) -> Advice:
     """Squares of pixels as channels, so that the finest map has some 14 positions a side; velocities, min-SNR weights,
     twenty steps of DPM-Solver++."""
     fold = max(1, round(min(spec.height, spec.width) / 16))
-    epochs = ENDLESS if budget is not None else min(OFTEN, max(2, round(SEEN / max(rows, 1))))
-    batch = min(128, max(8, min(32, rows // 4), 2 ** round(math.log2(max(rows, 1) / 16))))  # of few small ones
+    epochs, batch = _drawn_from(rows, budget, 128)
     recipe = Recipe(
         epochs=epochs, batch=batch, lr=1e-3, weight_decay=0.0, schedule="flat-cosine", warmup=0.02, clip=1.0,
         average=0.999, precision="auto",
@@ -382,8 +387,7 @@ def diffusion_on_pictures(spec: ImageSpec, rows: int, budget: float | None) -> A
 
 def gan_on_pictures(spec: ImageSpec, rows: int, budget: float | None) -> Advice:
     """Relativistic pairs and penalties at both kinds of pictures (2501.05441), which are varied where they are few."""
-    epochs = ENDLESS if budget is not None else min(OFTEN, max(2, round(SEEN / max(rows, 1))))
-    batch = min(64, max(8, min(32, rows // 4), 2 ** round(math.log2(max(rows, 1) / 16))))
+    epochs, batch = _drawn_from(rows, budget, 64)
     recipe = Recipe(
         epochs=epochs, batch=batch, optimizer="adam", lr=5e-4, weight_decay=0.0, momentum=0.0, schedule="flat-cosine",
         warmup=0.0, clip=0.0, average=0.999, precision="auto",

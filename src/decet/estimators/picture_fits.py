@@ -12,6 +12,7 @@ import time
 import warnings
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -49,8 +50,9 @@ from decet.estimators.picturing import (
 from decet.estimators.reading import DataWarning, Given
 from decet.estimators.sheets import write_frames, write_sheet
 from decet.settings import joined
+from decet.tasks.conformal import thinned
 from decet.tasks.draw import Draw, drawn
-from decet.tasks.fidelity import copied, kernel
+from decet.tasks.fidelity import copied, kernel, variety
 from decet.training.augment import Augmentation, asked
 from decet.training.loop import train
 from decet.training.needs import needed, seconds_of
@@ -58,7 +60,7 @@ from decet.training.recipe import FALLBACK, Recipe
 
 Array = NDArray[Any]
 LEAST = 10  # pictures to learn from
-HELD = 0.1  # share of them that drawn ones are held against
+HELD, PAIR = 0.1, 2  # share of them that drawn ones are held against; and so many at least, which can be apart
 SHORTEST = 100  # steps after which training is looked at, at least
 GLANCED, SHOWN = 256, 64  # pictures drawn to follow training by, and to be looked at
 SHEETS = "pictures"  # in a run's folder: sheets of them
@@ -66,7 +68,7 @@ FILM, FRAMES, LASTS = "training.gif", 100, 0.2  # beside them: so many of the sh
 UNWANTED = ("mixup", "cutmix", "grow")  # of a recipe: pictures that nobody wants drawn
 UNUSED = ("metric", "members", "bucket", "window")  # and what has no meaning here
 ALIKE = 0.5  # of the distances between real pictures, below which drawn ones are too much alike
-STRONG = 0.95  # share of pictures that a critic tells right, from which the other player learns little
+STRONG = 0.95  # share of pairs that a critic tells right, from which the other player learns little
 SLOWER = 1.4  # times the time that drawing and seeing a few foretell, to be safe; distances of what is seen are in it
 COPIES, MANY_COPIES = 10.0, 0.2  # times as many as among held-out pictures, or a share, from which copies are told
 FEW = 10_000  # pictures up to which copies are looked for meanwhile
@@ -112,7 +114,7 @@ class _Fit:
         self.judge = Judge.begun(self.codec.spec, classes_of(self.answer), self.seed, self.device)
         self._check_memory()
         if self.call.out is not None and not self.call.resume:
-            for old in self._sheets():  # of a run that this one replaces
+            for old in (*self._sheets(), self.call.out / SHEETS / FILM):  # of a run that this one replaces
                 old.unlink(missing_ok=True)
         source = Resident((self.pixels,), self._targets(), None, self.train, self.recipe.batch or 1)
         if self.recipe.epochs is not None:  # over the pictures, which a round goes over several times
@@ -152,7 +154,7 @@ class _Fit:
         distinct = len(np.unique(groups))
         if distinct < 2:
             raise BadInput(f"all {count:,} pictures are equal: there is nothing to learn but one.")
-        held = min(HELD, (images.held_out or count) / count)
+        held = max(PAIR / count, min(HELD, (images.held_out or count) / count))
         parts = split(
             count,
             seed=self.seed,
@@ -217,15 +219,15 @@ class _Fit:
         """Refuse steps that would take more memory than there is, by what small ones take; of a copy, and of noise of
         its own, since a step moves the means of norms."""
         learner, targets = copy.deepcopy(self.learner), self._targets()
-        phase = learner.phases()[0].name
         free = free_memory() if self.device.type == "cpu" else int(torch.cuda.mem_get_info(self.device)[0])
         batch = min(self.recipe.batch or 1, len(self.train))
 
-        def run(rows: int) -> Any:
+        def run(phase: str, rows: int) -> Any:
             return learner.loss(Batch((self.pixels[: 2 * rows],), targets[: 2 * rows]), phase).total
 
         with torch.random.fork_rng(devices=[]):
-            size = needed(run, learner.parameters(), batch / 2)
+            turns = [partial(run, phase.name) for phase in learner.phases()]
+            size = max(needed(turn, learner.parameters(), batch / 2) for turn in turns)
         if size > free:
             spec = self.codec.spec
             raise BadInput(
@@ -278,7 +280,7 @@ class _Fit:
         labels = self._labels(GLANCED)
         if labels is not None:
             figures["recognised"] = float((told == labels).double().mean())
-        figures["variety"] = variety(seen, real[:GLANCED])
+        figures["variety"] = variety(real[:GLANCED], seen[: len(real)])
         if len(self.train) <= FEW:
             told_copies = copied(seen, self._known(), real)
             figures |= {"copied": told_copies.share, "ordinary": told_copies.ordinary}
@@ -307,7 +309,7 @@ class _Fit:
             return
         told, alike = record.get("told", 0.0), record.get("variety", 1.0)
         if told > STRONG:
-            self._alarm("critic", record["step"], f"the critic tells {told:.0%} of the pictures right")
+            self._alarm("critic", record["step"], f"the critic tells {told:.0%} of the pairs right")
         if alike < ALIKE:
             self._alarm("alike", record["step"], f"drawn pictures differ by {alike:.0%} of what real ones do")
         self._watch_copies(record, record["step"])
@@ -326,14 +328,14 @@ class _Fit:
 
     # -------------------------------------------------------------------------------------------------- the end
 
-    def _figures(self) -> dict[str, float | None]:
+    def _figures(self, step: int) -> dict[str, float | None]:
         """Figures of drawn pictures; and the Frechet distance of some that are as good, and as bad, as can be."""
         count = self._count()
         self._real_seen()
         real, train = (self.pixels.index_select(0, rows) for rows in (self.held[:count], self.train))
         made = torch.cat([self._drawn(self.learner, i, min(i + BULK, count), JUDGED) for i in range(0, count, BULK)])
         figures = figures_of(self.judge, real, made, self._labels(count), train)
-        self._watch_copies(figures, self.rounds.at)
+        self._watch_copies(figures, step)
         others = self.pixels.index_select(0, self.beside[:count])
         names = None if self.target is None else self.target[self.train, 0].numpy()
         shown = train.permute(0, 2, 3, 1).numpy()
@@ -352,7 +354,7 @@ class _Fit:
         sheets = self._sheets()
         if len(sheets) < 2 or self.call.out is None:
             return
-        chosen = np.unique(np.linspace(0, len(sheets) - 1, FRAMES).round().astype(int))
+        chosen = thinned(np.arange(len(sheets)), FRAMES)
         try:
             write_frames(self.call.out / SHEETS / FILM, [Image.open(sheets[place]) for place in chosen], LASTS)
         except (BadInput, OSError) as error:
@@ -365,7 +367,7 @@ class _Fit:
         for record in outcome.history:  # what was told before a run was cut is told again
             self._watch(record)
         self._film()
-        metrics = self._figures()
+        metrics = self._figures(outcome.history[-1]["step"] if outcome.history else 0)
         estimator.learner_, estimator.device_, estimator.judge_ = self.learner, self.device, self.judge
         estimator.codec_, estimator.answer_ = self.codec, self.answer
         estimator.target_names_, estimator.n_features_in_ = (), int(np.prod(self.learner.shape))
@@ -391,29 +393,6 @@ class _Fit:
         }
         if outcome.interrupted:
             warnings.warn("training was interrupted; the weights so far are kept.", DataWarning, stacklevel=5)
-
-
-def variety(seen: Tensor, real: Tensor) -> float:
-    """How far drawn pictures are from each other, over how far real ones are, by what is seen in both (n, D).
-
-    The lesser of two ratios: of the mean distance, which falls where kinds are missing, and of that to the nearest,
-    which falls where each kind is drawn in one way only.
-    """
-    ratios = []
-    for measure in (_apart, _to_nearest):
-        ratios.append(measure(seen[: len(real)]) / max(measure(real[: len(seen)]), 1e-9))
-    return min(ratios)
-
-
-def _apart(seen: Tensor) -> float:
-    """The mean distance of what is seen in different pictures (n, D)."""
-    return float(torch.pdist(seen.float()).mean())
-
-
-def _to_nearest(seen: Tensor) -> float:
-    """The mean distance of what is seen in a picture to that in the one most like it."""
-    apart = torch.cdist(seen.float(), seen.float())
-    return float(apart.fill_diagonal_(math.inf).amin(1).mean())
 
 
 def labelled(answers: Any, wanted: bool | None) -> tuple[LabelCodec | None, Tensor | None]:

@@ -65,7 +65,7 @@ class Draws(Estimator):
             public set. y: one label a picture, or the table's column; None: what X itself tells, if anything.
         start: a saved model to go on from: weights whose shapes agree are taken.
         budget, out, resume, overwrite, on_epoch, show: as in every estimator's `fit`. With `out`, sheets of pictures
-            from the same noise are written into out/pictures while it learns.
+            from the same noise are written into out/pictures while it learns, and in the end a film of them.
 
         Raises BadInput, before any training, for pictures or settings that cannot work. Ctrl-C keeps the best so far.
         """
@@ -128,19 +128,19 @@ class Draws(Estimator):
 
     def invert(self, X: Any, label: Any = None, *, steps: int | None = None) -> Array:
         """Noise (n, ...) float32 of which pictures like X (n, H, W) or (n, H, W, 3) are drawn: a GAN's by its encoder,
-        diffusion's by the steps of `ddim` the other way. label: what they are of, or one for each."""
-        self._check_fitted()
-        how, given = self._how(None, steps, None), self.reader.given(self, X, None, False)
-        pixels, labels = self.codec_.encode(given.rows)[0], self._labels_of(label, len(given.rows))
-        found: Array = self._inverted(pixels, labels, how).numpy()
+        diffusion's by the steps of `ddim` the other way.
+
+        label: what they are of, or one for each; None: what X tells.
+        """
+        noise, _, _ = self._sought(X, label, steps)
+        found: Array = noise.numpy()
         return found
 
     def reconstruct(self, X: Any, label: Any = None, *, steps: int | None = None) -> Array:
         """Pictures X (n, H, W) or (n, H, W, 3) drawn again from the noise that is found in them; see `invert`. How near
         they come says how much of them the model can draw."""
-        noise = torch.from_numpy(self.invert(X, label, steps=steps))
-        labels, found = self._labels_of(label, len(noise)), []
-        how = self._how("ddim" if self.family_.stepwise else None, steps, None)
+        noise, labels, how = self._sought(X, label, steps)
+        found = []
         for part in range(0, len(noise), CHUNK):
             some = slice(part, part + CHUNK)
             own = None if labels is None else labels[some].to(self.device_)
@@ -185,6 +185,7 @@ class Draws(Estimator):
         if given.answers is None:
             raise BadInput("augment needs a label for each picture: y.")
         own, answers = self._shaped(self.codec_.encode(given.rows)[0]), np.asarray(given.answers)
+        self._tell_unseen()
         more = len(own) if count is None else count
         check_range("count", more, 1, 10_000_000, whole=True)
         labels = self._labels(None, more)
@@ -249,11 +250,18 @@ class Draws(Estimator):
         """Labels (count,) by number; None where there are none."""
         return labels_of(self.answer_, label, count)
 
-    def _labels_of(self, label: Any, count: int) -> Tensor | None:
-        """Labels (count,) of pictures that are there, and of which it must be said what they are."""
+    def _sought(self, X: Any, label: Any, steps: int | None) -> tuple[Tensor, Tensor | None, Drawing]:
+        """The noise of pictures X, their labels, and how the noise was found, by which they are drawn of it again."""
+        self._check_fitted()
+        how = self._how("ddim" if self.family_.stepwise else None, steps, None)._replace(guidance=1.0)
+        given = self.reader.given(self, X, None, False)
+        pixels = self.codec_.encode(given.rows)[0]
+        self._tell_unseen()
+        label = given.answers if label is None and self.answer_ is not None else label
         if self.answer_ is not None and label is None:
             raise BadInput("this model draws by label, so label must say what each picture is of. Received: none.")
-        return self._labels(label, count)
+        labels = self._labels(label, len(pixels))
+        return self._inverted(pixels, labels, how), labels, how
 
     def _inverted(self, pixels: Tensor, labels: Tensor | None, how: Drawing) -> Tensor:
         """The noise (n, ...) of pictures (n, C, H, W), some at a time."""
@@ -336,14 +344,14 @@ def way(said: Draw, own: Draw, family: Any, labelled: bool) -> Drawing:
     """How pictures are drawn. Raises BadInput for what is said and has no use."""
     asked = joined(said, own)
     for name in STEPWISE:
-        if getattr(said, name) is not None and not family.stepwise:
+        if getattr(asked, name) is not None and not family.stepwise:
             raise BadInput(
                 f"{name} is of drawing step by step, and {type(family).__name__} draws in one. Leave it out."
             )
     if said.guidance is not None and not labelled:
         raise BadInput("guidance is by labels, and this model knows none. Leave it out.")
     how = asked.how()
-    if how.guidance != 1.0 and labelled and not family.guided:
+    if how.guidance != 1.0 and labelled and family.stepwise and not family.guided:
         raise BadInput(
             "guidance other than 1 weighs a label against none, which this model has not learned: fit it with "
             "family.unlabelled above 0, as 0.1."

@@ -24,7 +24,7 @@ Differs from the papers:
    So the encoder looks for a place in what the generator can draw, and no second critic judges its answers.
 
 Reads pictures. Good at: sharp small pictures, drawn in one pass. Weak at: showing all there is (modes may be missing),
-saying how likely a picture is; a few hundred pictures without `vary`.
+saying how likely a picture is; a few hundred pictures.
 """
 
 from __future__ import annotations
@@ -89,7 +89,8 @@ class GAN:
     lazy: penalties are taken at one of so many steps, so many times as heavy.
     spectral: the critic's matrices and filters over their largest singular values.
     critic_steps: of the critic for each of the generator.
-    vary: strength of the variations in which the critic sees all pictures, 0 to 1; 0 = none.
+    vary: strength of the variations in which the critic sees all pictures, 0 to 1; 0 = none. Of fewer than 10,000
+        pictures .5, where it is not said.
     encoder: learn, too, which noise a picture could be made of.
     """
 
@@ -109,7 +110,6 @@ class GAN:
     reads: ClassVar[tuple[type, ...]] = (ImageSpec,)
     bodies: ClassVar[dict[str, tuple[type, ...]]] = {"generator": PLAYERS, "critic": PLAYERS}
     stepwise: ClassVar[bool] = False  # a picture comes in one step
-    guided: ClassVar[bool] = False  # and a label counts as learned
     remedies: ClassVar[dict[str, str]] = {  # what may help against what a fit sees
         "alike": "say larger family.r1 and family.r2, a smaller recipe.lr, or of few pictures family.vary 0.5",
         "critic": "say larger family.r1 and family.r2, a smaller critic (family.critic), or family.vary 0.5",
@@ -256,16 +256,15 @@ class GanLearner(Learner):
         super().__init__()
         self.settings, self.classes, self.latent = settings, classes, settings.latent or 1
         numbers = self.latent + (LABEL if classes else 0)
-        soft = not isinstance(settings.generator, ResNet)
-        self.generator = Generator(painter(settings.generator, numbers, spec), classes, soft)
+        self.generator = Generator(painter(settings.generator, numbers, spec), classes)
         eyes = reader(settings.critic, spec, still=not settings.spectral)
-        self.critic = Critic(eyes, eyes.width, classes, biased=settings.loss in ("vanilla", "hinge"))
+        self.critic = Critic(eyes, classes, biased=settings.loss in ("vanilla", "hinge"))
         if settings.spectral:
             spectral(self.critic)
         self.encoder: Encoder | None = None
         if settings.encoder:
             eyes = reader(settings.critic, spec)
-            self.encoder = Encoder(eyes, eyes.width, self.latent, classes)
+            self.encoder = Encoder(eyes, self.latent, classes)
         norms = nn.modules.batchnorm._BatchNorm
         self.apart = any(isinstance(part, norms) for part in self.critic.modules())  # real and drawn ones are seen so
         self.turn = 0  # steps that were taken, by which penalties are lazy

@@ -17,6 +17,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -29,8 +30,7 @@ from decet.nn.stems import drawn
 SLOPE = 0.2  # of leaky rectifiers, below zero
 GAIN = math.sqrt(2 / (1 + SLOPE**2))  # which keeps the variance through one of these
 LABEL = 32  # numbers that a label is embedded to
-BEYOND = 0.1  # of what residual generators draw beyond black and white, that is seen
-FAINT = 0.1  # spread of what branches without norms draw first: where a tanh is at its end nothing is learned
+BEYOND = 0.1  # of what is drawn beyond black and white, where it is bent, that is seen
 
 Sides = tuple[int, int]
 
@@ -66,19 +66,19 @@ def evaluated(network: nn.Module) -> Iterator[None]:
 
 
 class Generator(nn.Module):
-    """noise (B, Z), labels (B,) -> pictures (B, C, H, W), -1 to 1; a label's vector is joined to the noise.
+    """noise (B, Z), labels (B,) -> pictures (B, C, H, W), -1 to 1, or a little beyond; labels' vectors join the noise.
 
-    By tanh. Where branches have no norms it is by `bent` (soft False), which goes a little beyond: a tanh at its end
-    passes no gradient, so that where pictures are mostly black all of it falls silent and stays so.
+    By tanh, or where the painter has no norms (it is not `soft`) by `bent`: a tanh at its end passes no gradient, so
+    that where pictures are mostly black all of it falls silent and stays so.
     """
 
-    def __init__(self, painter: nn.Module, classes: int = 0, soft: bool = True):
+    def __init__(self, painter: Any, classes: int = 0):
         super().__init__()
-        self.painter, self.labels, self.soft = painter, labels_of(classes, LABEL), soft
+        self.painter, self.labels = painter, labels_of(classes, LABEL)
 
     def forward(self, noise: Tensor, labels: Tensor | None = None) -> Tensor:
         drawn = self.painter(_with_label(noise, self.labels, labels)).float()
-        return torch.tanh(drawn) if self.soft else bent(drawn)
+        return torch.tanh(drawn) if self.painter.soft else bent(drawn)
 
 
 def bent(x: Tensor) -> Tensor:
@@ -94,8 +94,9 @@ class Critic(nn.Module):
     biased: a number is added to all answers, which counts only where these are not compared with each other.
     """
 
-    def __init__(self, reader: nn.Module, width: int, classes: int = 0, biased: bool = True):
+    def __init__(self, reader: Any, classes: int = 0, biased: bool = True):
         super().__init__()
+        width = reader.width
         self.reader, self.labels = reader, labels_of(classes, width, 1 / math.sqrt(width))
         self.head = _linear(width, 1, bias=biased)
 
@@ -110,10 +111,10 @@ class Critic(nn.Module):
 class Encoder(nn.Module):
     """pictures (B, C, H, W), labels (B,) -> the noise they could be made of (B, Z)."""
 
-    def __init__(self, reader: nn.Module, width: int, latent: int, classes: int = 0):
+    def __init__(self, reader: Any, latent: int, classes: int = 0):
         super().__init__()
         self.reader, self.labels = reader, labels_of(classes, LABEL)
-        self.head = _linear(width + (LABEL if classes else 0), latent)
+        self.head = _linear(reader.width + (LABEL if classes else 0), latent)
 
     def forward(self, pictures: Tensor, labels: Tensor | None = None) -> Tensor:
         read = self.reader(pictures)
@@ -147,6 +148,8 @@ def _with_label(x: Tensor, table: nn.Embedding | None, labels: Tensor | None) ->
 
 class BodyPainter(nn.Module):
     """numbers (B, N) -> a body of rows -> all pixels as one row -> (B, C, H, W)."""
+
+    soft: ClassVar[bool] = True
 
     def __init__(self, body: Body, outputs: int, sides: Sides):
         super().__init__()
@@ -191,16 +194,16 @@ class ConvPainter(nn.Module):
     ):
         super().__init__()
         maps, plain = ladder(sides, len(channels)), norm == "none"
-        self.small = (*maps[-1], channels[-1])
+        self.small, self.soft = (*maps[-1], channels[-1]), not plain
         self.start = _linear(numbers, math.prod(self.small), GAIN, bias=plain)
-        layers: list[nn.Module] = [*_bent(norm, channels[-1], activation)]
+        layers: list[nn.Module] = [*_activated(norm, channels[-1], activation)]
         for i in reversed(range(len(channels))):
             width = channels[i]
             for _ in range(depth - 1):
-                layers += [_conv(width, width, GAIN, bias=plain), *_bent(norm, width, activation)]
+                layers += [_conv(width, width, GAIN, bias=plain), *_activated(norm, width, activation)]
             if i:
                 layers.append(Doubled(width, channels[i - 1], kernel, maps[i], GAIN, bias=plain))
-                layers += _bent(norm, channels[i - 1], activation)
+                layers += _activated(norm, channels[i - 1], activation)
             else:
                 layers.append(Doubled(width, outputs, kernel, maps[0]))
         self.layers = nn.Sequential(*layers)
@@ -231,9 +234,9 @@ class ConvReader(nn.Module):
         plain, layers = norm == "none", list[nn.Module]()
         for i, width in enumerate(channels):
             layers.append(Halved(inputs, width, kernel, bias=plain or not i))
-            layers += _bent(norm if i else "none", width, activation)
+            layers += _activated(norm if i else "none", width, activation)
             for _ in range(depth - 1):
-                layers += [_conv(width, width, GAIN, bias=plain), *_bent(norm, width, activation)]
+                layers += [_conv(width, width, GAIN, bias=plain), *_activated(norm, width, activation)]
             inputs = width
         self.layers = nn.Sequential(*layers)
         self.width = channels[-1] * math.prod(ladder(sides, len(channels))[-1])
@@ -251,6 +254,8 @@ class ResidualPainter(nn.Module):
     numbers (B, N) -> (B, C, H, W). widths, blocks: channels of each stage and its branches, the finest first.
     halved: the finest stage is half as large as the picture, which a transposed convolution doubles at the end.
     """
+
+    soft: ClassVar[bool] = False
 
     def __init__(
         self,
@@ -271,7 +276,7 @@ class ResidualPainter(nn.Module):
             if i:
                 layers += [_conv(widths[i], widths[i - 1], kernel=1, bias=False), Resample(maps[i], maps[i - 1])]
         layers.append(_rectifier())
-        layers.append(Doubled(widths[0], outputs, 4, sides, FAINT) if halved else _conv(widths[0], outputs, FAINT))
+        layers.append(Doubled(widths[0], outputs, 4, sides) if halved else _conv(widths[0], outputs))
         self.layers = nn.Sequential(*layers)
 
     def forward(self, numbers: Tensor) -> Tensor:
@@ -417,7 +422,7 @@ def _rectifier() -> nn.Module:
     return nn.LeakyReLU(SLOPE)
 
 
-def _bent(norm: str, width: int, activation: str | None) -> list[nn.Module]:
+def _activated(norm: str, width: int, activation: str | None) -> list[nn.Module]:
     """Norm, if there is one, and activation."""
     act = _rectifier() if activation is None else ACTIVATIONS[activation]()
     return [act] if norm == "none" else [norm_of(norm, width), act]

@@ -8,6 +8,7 @@
     density     balls around real rows that a drawn one lies in, over k                from 0; 1 is ordinary
     coverage    share of balls around real rows that hold a drawn one                  0 to 1, which is best
     departure   largest |share of a class - what was wanted|                           0, which is best, to 1
+    variety     distances between drawn rows over those between real ones      from 0; 1 is as real
     copied      share of drawn rows as near to a training row as the nearest thousandth of held-out rows is
                                                                  0 to 1; 0.001 is ordinary, 1 is nothing but copies
 
@@ -46,6 +47,7 @@ ROUNDING = 1e-12  # share of |x|^2 + |y|^2 that round-off takes from |x - y|^2 o
 NEAR, WIDE = 3, 5  # neighbours that a ball reaches to: of precision and recall, of density and coverage
 SUBSETS, SIZE = 100, 1_000  # of the kernel, as is usual
 SELDOM = 1_000  # one in so many held-out rows is as near to a training row as what is called a copy
+TINY = 1e-9  # instead of distances of 0, to divide by
 SHOWN = 16  # drawn rows whose nearest training row is named
 
 
@@ -237,6 +239,20 @@ def covered(real: Tensor, made: Tensor, k: int = WIDE) -> Tensor:
     _check_together({"real": real, "made": made})
     _check_together({"real": real}, k + 1, f"for balls that reach to neighbour {k}")
     return _held(made, real, _radii(real, (k,)))[1][:, 0]
+
+
+@torch.no_grad()
+def variety(real: Tensor, made: Tensor) -> float:
+    """How far drawn rows are from each other, over how far real ones are; (n, D) each, two rows at least.
+
+    The lesser of two ratios: of the mean distance, which falls where kinds are missing, and of that to the nearest,
+    which falls where each kind is drawn in one way only. 1 is as real ones.
+    """
+    _check_together({"real": real, "made": made}, 2, "to be apart")
+    ratios = []
+    for measure in (lambda rows: torch.pdist(rows.double()).mean(), lambda rows: _radii(rows, (1,)).sqrt().mean()):
+        ratios.append(float(measure(made)) / max(float(measure(real)), TINY))
+    return min(ratios)
 
 
 @torch.no_grad()
